@@ -1,0 +1,6 @@
+"""Fair classifiers through backdoors: scikit-learn estimators for BaDe."""
+
+from ._classifier import BackdoorDebiasClassifier
+from ._version import __version__
+
+__all__ = ["BackdoorDebiasClassifier", "__version__"]

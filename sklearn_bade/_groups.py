@@ -1,0 +1,208 @@
+"""Sensitive columns: where they are, what groups they make, how they leave X.
+
+A group is a combination of the values of one or several sensitive columns.
+Rows with a missing value belong to no group and get the code -1.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
+
+MAX_DISTINCT_VALUES = 10
+UNKNOWN_GROUP = -1
+
+
+def is_dataframe(X):
+    """Tell whether `X` is a table with named columns (pandas, polars, ...)."""
+    return hasattr(X, "columns") and hasattr(X, "shape") and not issparse(X)
+
+
+def locate_columns(X, feature):
+    """Find the positions of the sensitive columns in `X`.
+
+    Parameters
+    ----------
+    X : {array-like, dataframe} of shape (n_samples, n_features)
+        The features.
+
+    feature : str, int, or list of these
+        Names (dataframes only) or positions of the sensitive columns.
+
+    Returns
+    -------
+    positions : list of int
+        Positions of the columns, in the order given.
+
+    Raises
+    ------
+    ValueError
+        If a name or a position is not in `X`; the message lists what is.
+    """
+    features = feature if isinstance(feature, (list, tuple)) else [feature]
+    if not features:
+        raise ValueError(
+            "sensitive_feature is an empty list; name at least one column."
+        )
+    return [_locate_column(X, one) for one in features]
+
+
+def _locate_column(X, feature):
+    n_features = X.shape[1]
+    if not isinstance(feature, str):
+        if not -n_features <= feature < n_features:
+            raise ValueError(
+                f"sensitive_feature={feature} is out of range: X has "
+                f"{n_features} feature(s), so positions run from 0 to "
+                f"{n_features - 1}."
+            )
+        return int(feature) % n_features
+    if not is_dataframe(X):
+        raise ValueError(
+            f"sensitive_feature={feature!r} is a column name, but X is a "
+            f"{type(X).__name__} without column names. Give the position of the "
+            f"column (0 to {n_features - 1}) or pass a dataframe."
+        )
+    columns = list(X.columns)
+    if feature not in columns:
+        raise ValueError(
+            f"sensitive_feature={feature!r} is not a column of X. "
+            f"The columns are: {columns}."
+        )
+    return columns.index(feature)
+
+
+def drop_columns(X, positions):
+    """Return `X` without the columns at `positions`, in its own container."""
+    kept = [i for i in range(X.shape[1]) if i not in set(positions)]
+    return _safe_indexing(X, kept, axis=1)
+
+
+def sensitive_table(values):
+    """Put sensitive values of any container into a pandas frame.
+
+    Parameters
+    ----------
+    values : array-like or dataframe of shape (n_samples,) or (n_samples, n_columns)
+        Sensitive values of any type; missing ones are None, NaN or NA.
+
+    Returns
+    -------
+    table : pandas.DataFrame of shape (n_samples, n_columns)
+        The same values, with a fresh index.
+    """
+    if isinstance(values, (pd.DataFrame, pd.Series)):
+        return pd.DataFrame(values).reset_index(drop=True)
+    if is_dataframe(values):
+        return pd.DataFrame({name: values[name].to_numpy() for name in values.columns})
+    values = np.asarray(values)
+    if values.ndim > 2:
+        raise ValueError(
+            "sensitive_features must have one or two dimensions, got an array of "
+            f"shape {values.shape}."
+        )
+    return pd.DataFrame(values).infer_objects()
+
+
+def encode_groups(table, n_bins):
+    """Turn sensitive values into group codes.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame of shape (n_samples, n_columns)
+        Sensitive values, see :func:`sensitive_table`.
+
+    n_bins : int
+        Number of quantile intervals for a numeric column with more than
+        `MAX_DISTINCT_VALUES` distinct values.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_samples,), dtype=int64
+        Position of each row's group in `groups`; -1 where a value is missing.
+
+    groups : ndarray of shape (n_groups,)
+        The value of each group; for several columns, tuples of values. Intervals
+        of numeric columns appear as strings such as ``"(17.0, 37.0]"``.
+
+    Raises
+    ------
+    ValueError
+        If all rows are missing, or if there is only one group.
+    """
+    columns = [_encode_column(table[name], n_bins) for name in table.columns]
+    column_codes = np.column_stack([codes for codes, _ in columns])
+    known = (column_codes != UNKNOWN_GROUP).all(axis=1)
+    if not known.any():
+        raise ValueError(
+            "The sensitive attribute is missing in every row; at least two groups "
+            "with known rows are needed."
+        )
+    combinations, combination_codes = np.unique(
+        column_codes[known], axis=0, return_inverse=True
+    )
+    codes = np.full(len(table), UNKNOWN_GROUP, dtype=np.int64)
+    codes[known] = combination_codes.ravel()
+    groups = _group_labels(combinations, [values for _, values in columns])
+    if len(groups) < 2:
+        raise ValueError(
+            "The sensitive attribute has only one group: every known row has the "
+            f"value {groups[0]!r}. Debiasing compares at least two groups."
+        )
+    return codes, groups
+
+
+def _group_labels(combinations, values_per_column):
+    """Name each combination of column codes by its values."""
+    labels = [
+        values[codes] for values, codes in zip(values_per_column, combinations.T)
+    ]
+    if len(labels) == 1:
+        return np.asarray(labels[0])
+    groups = np.empty(len(combinations), dtype=object)
+    groups[:] = list(zip(*labels))
+    return groups
+
+
+def _encode_column(column, n_bins):
+    """Encode one sensitive column as codes and the values they stand for."""
+    _check_values(column)
+    if _is_continuous(column):
+        column = pd.qcut(column.astype(float), n_bins, duplicates="drop").astype(object)
+        column = column.map(str, na_action="ignore")
+    try:
+        codes, values = pd.factorize(column, sort=True)
+    except TypeError:
+        codes, values = _factorize_mixed(column)
+    return codes, np.asarray(values)
+
+
+def _factorize_mixed(column):
+    """Factorize values that cannot be compared, ordered by their text."""
+    codes, values = pd.factorize(column)
+    order = sorted(range(len(values)), key=lambda i: (str(values[i]), str(type(values[i]))))
+    rank = np.empty(len(values) + 1, dtype=np.int64)
+    rank[order] = np.arange(len(values))
+    rank[UNKNOWN_GROUP] = UNKNOWN_GROUP
+    return rank[codes], np.asarray(values, dtype=object)[order]
+
+
+def _is_continuous(column):
+    is_number = pd.api.types.is_numeric_dtype(column)
+    is_bool = pd.api.types.is_bool_dtype(column)
+    return is_number and not is_bool and column.nunique() > MAX_DISTINCT_VALUES
+
+
+def _check_values(column):
+    if pd.api.types.is_float_dtype(column) and np.isinf(column.astype(float)).any():
+        raise ValueError(
+            "The sensitive attribute contains infinity. Missing values may be NaN "
+            "or None; infinite values have no group."
+        )
+    if pd.api.types.is_object_dtype(column):
+        for value in column:
+            if isinstance(value, (dict, list, set, np.ndarray)):
+                raise TypeError(
+                    "A sensitive attribute's argument must be a string or a number "
+                    f"in every row, got {value!r} of type {type(value).__name__}."
+                )

@@ -1,0 +1,152 @@
+"""From a raw frame to what a network eats, and back into one pipeline."""
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.utils.validation import check_array
+
+from ._groups import is_dataframe
+
+
+def to_pandas(X):
+    """Turn a dataframe or an array into a pandas frame with inferred types.
+
+    Parameters
+    ----------
+    X : {array-like, dataframe} of shape (n_samples, n_features)
+        Raw features.
+
+    Returns
+    -------
+    frame : pandas.DataFrame of shape (n_samples, n_features)
+        The same values; columns without string names are called "x0", "x1", ...
+    """
+    if isinstance(X, pd.DataFrame):
+        frame = X
+    elif is_dataframe(X):
+        frame = pd.DataFrame({name: X[name].to_numpy() for name in X.columns})
+    else:
+        frame = pd.DataFrame(np.asarray(X)).infer_objects()
+    if all(isinstance(name, str) for name in frame):
+        return frame
+    return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+
+
+def _numeric_columns(frame):
+    return [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
+
+
+def _categorical_columns(frame):
+    return [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+
+
+def _to_strings(frame):
+    """Turn categories into strings, missing ones into a category of their own."""
+    return frame.astype(object).where(frame.notna(), "missing").astype(str)
+
+
+def make_default_preprocessing():
+    """Build the default preprocessing of a raw table.
+
+    Numeric columns are imputed by the median and standardised; all others are
+    one-hot encoded, with missing, rare and unseen values in categories of their own.
+
+    Returns
+    -------
+    preprocessing : sklearn.pipeline.Pipeline
+        Unfitted transformer of frames or arrays.
+    """
+    numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    categorical = make_pipeline(
+        FunctionTransformer(_to_strings, feature_names_out="one-to-one"),
+        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10),
+    )
+    columns = ColumnTransformer(
+        [
+            ("numeric", numeric, _numeric_columns),
+            ("categorical", categorical, _categorical_columns),
+        ],
+        sparse_threshold=0,
+    )
+    return Pipeline([("to_pandas", FunctionTransformer(to_pandas)), ("columns", columns)])
+
+
+def to_float32(X):
+    """Turn numeric features into the dense float32 array that networks need.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Numeric features.
+
+    Returns
+    -------
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        The same values.
+
+    Raises
+    ------
+    ValueError
+        If a value is missing, infinite or no number.
+    """
+    if issparse(X):
+        X = X.toarray()
+    try:
+        return check_array(X, dtype=np.float32, order="C", input_name="X")
+    except ValueError as error:
+        if "could not convert" in str(error):
+            raise ValueError(
+                f"The network needs numbers, and X holds something else ({error}). Put "
+                "the net at the end of a Pipeline that encodes such columns, or use "
+                "estimator=None, which does so by default."
+            ) from error
+        raise
+
+
+def split_pipeline(estimator):
+    """Separate a pipeline's preprocessing from its last step.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        A pipeline or a bare classifier.
+
+    Returns
+    -------
+    preprocessing : sklearn.pipeline.Pipeline or None
+        Unfitted clone of all steps but the last; None if there are none.
+
+    classifier : estimator object
+        The last step, or the estimator itself.
+    """
+    if not isinstance(estimator, Pipeline):
+        return None, estimator
+    if len(estimator.steps) == 1:
+        return None, estimator.steps[-1][1]
+    return clone(estimator[:-1]), estimator.steps[-1][1]
+
+
+def join_pipeline(preprocessing, classifier):
+    """Put fitted preprocessing and a fitted network into one pipeline.
+
+    Parameters
+    ----------
+    preprocessing : sklearn.pipeline.Pipeline or None
+        Fitted preprocessing.
+
+    classifier : estimator object
+        Fitted network that takes float32 arrays.
+
+    Returns
+    -------
+    pipeline : estimator object
+        A pipeline from raw features to predictions.
+    """
+    steps = preprocessing.steps if preprocessing is not None else []
+    cast = FunctionTransformer(to_float32)
+    return Pipeline([*steps, ("to_float32", cast), ("classifier", classifier)])

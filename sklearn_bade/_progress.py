@@ -1,0 +1,33 @@
+"""A progress bar over the stages of training."""
+
+from contextlib import contextmanager
+
+from tqdm.auto import tqdm
+
+
+@contextmanager
+def progress_bar(total, verbose):
+    """Show a bar that advances by one epoch a call.
+
+    Parameters
+    ----------
+    total : int
+        Number of epochs over all stages.
+
+    verbose : int
+        0 shows nothing; 1 shows the bar where the output is a terminal or a
+        notebook; 2 and more show it everywhere.
+
+    Yields
+    ------
+    advance : callable
+        Takes the name of the stage that has finished an epoch.
+    """
+    disable = {0: True, 1: None}.get(int(verbose), False)
+    with tqdm(total=total, disable=disable, unit="epoch", leave=False) as bar:
+
+        def advance(stage):
+            bar.set_description(stage, refresh=False)
+            bar.update()
+
+        yield advance

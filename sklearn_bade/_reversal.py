@@ -1,0 +1,182 @@
+"""Reversal: from the teacher's log-probabilities to the student's soft targets.
+
+Everything here is NumPy; no estimator is in sight.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, logsumexp, softmax
+
+from ._groups import UNKNOWN_GROUP
+
+
+def check_strength(strength, n_classes):
+    """Check a trigger strength that may have one value per class.
+
+    Parameters
+    ----------
+    strength : float or array-like of shape (n_classes,)
+        Trigger strength.
+
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    strength : ndarray of shape () or (n_classes,)
+        The same, as an array.
+
+    Raises
+    ------
+    ValueError
+        If a value is negative or not finite, or their number is not `n_classes`.
+    """
+    strength = np.asarray(strength, dtype=float)
+    if strength.shape not in [(), (n_classes,)]:
+        raise ValueError(
+            f"trigger_strength has shape {strength.shape}; give one number, or one per "
+            f"class ({n_classes})."
+        )
+    if not np.isfinite(strength).all() or (strength < 0).any():
+        raise ValueError(
+            f"trigger_strength must be finite and not negative, got {strength.tolist()}."
+        )
+    return strength
+
+
+def own_trigger_shift(mean_log_proba, own_log_proba, groups):
+    """Measure what a row's own trigger adds to its log-probabilities.
+
+    Parameters
+    ----------
+    mean_log_proba : ndarray of shape (n_samples, n_classes)
+        Teacher's log-probabilities, averaged over all triggers.
+
+    own_log_proba : ndarray of shape (n_samples, n_classes)
+        Teacher's log-probabilities with the trigger of the row's own group.
+
+    groups : ndarray of shape (n_samples,)
+        Group codes.
+
+    Returns
+    -------
+    shift : ndarray of shape (n_samples, n_classes)
+        The difference, centred over the classes; zero where the group is unknown.
+    """
+    shift = own_log_proba - mean_log_proba
+    shift = shift - shift.mean(axis=1, keepdims=True)
+    shift[groups == UNKNOWN_GROUP] = 0
+    return shift
+
+
+def reversed_logits(mean_log_proba, shift, strength, y):
+    """Turn each row's own trigger round, with the strength of its class.
+
+    Parameters
+    ----------
+    mean_log_proba, shift : ndarray of shape (n_samples, n_classes)
+        See :func:`own_trigger_shift`.
+
+    strength : float or array-like of shape (n_classes,)
+        Trigger strength; 0 leaves the shift out, 1 with two groups shows each row
+        the other group's trigger.
+
+    y : ndarray of shape (n_samples,)
+        Class codes.
+
+    Returns
+    -------
+    logits : ndarray of shape (n_samples, n_classes)
+        Unnormalised log-probabilities.
+    """
+    row_strength = np.asarray(strength, dtype=float)
+    if row_strength.ndim:
+        row_strength = row_strength[y][:, None]
+    return mean_log_proba - row_strength * shift
+
+
+def base_rate_offset(logits, class_rates):
+    """Find the class offsets at which the mean probability equals given rates.
+
+    The offsets minimise a smooth convex function whose gradient is the difference
+    between the two, so a second-order solver finds them in a few steps.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_samples, n_classes)
+        Unnormalised log-probabilities.
+
+    class_rates : ndarray of shape (n_classes,)
+        Class frequencies to keep; positive, sum one.
+
+    Returns
+    -------
+    offset : ndarray of shape (n_classes,)
+        One number per class, in log-odds; its mean is zero.
+
+    Raises
+    ------
+    RuntimeError
+        If the mean probability stays away from the class frequencies.
+    """
+
+    def with_reference(free):
+        return np.concatenate([[0.0], free])
+
+    def value_and_gradient(free):
+        shifted = logits + with_reference(free)
+        norm = logsumexp(shifted, axis=1, keepdims=True)
+        gradient = np.exp(shifted - norm).mean(axis=0) - class_rates
+        return norm.mean() - class_rates @ with_reference(free), gradient[1:]
+
+    def hessian(free):
+        proba = softmax(logits + with_reference(free), axis=1)[:, 1:]
+        return np.diag(proba.mean(axis=0)) - proba.T @ proba / len(proba)
+
+    start = np.log(class_rates) - np.log(softmax(logits, axis=1).mean(axis=0))
+    solution = minimize(
+        value_and_gradient,
+        (start - start[0])[1:],
+        jac=True,
+        hess=hessian,
+        method="trust-exact",
+        options={"gtol": 1e-9},
+    )
+    offset = with_reference(solution.x)
+    gap = np.abs(softmax(logits + offset, axis=1).mean(axis=0) - class_rates).max()
+    if not gap < 1e-4:
+        raise RuntimeError(
+            "base_rate='keep' found no offset at which the soft targets keep the class "
+            f"frequencies (largest difference {gap:.2g}). Use a smaller "
+            "trigger_strength or base_rate='drift'."
+        )
+    return offset - offset.mean()
+
+
+def soft_targets(mean_log_proba, shift, strength, y, *, base_rate="keep"):
+    """Build the student's targets: the teacher's view with the bias turned round.
+
+    Parameters
+    ----------
+    mean_log_proba, shift : ndarray of shape (n_samples, n_classes)
+        See :func:`own_trigger_shift`.
+
+    strength : float or array-like of shape (n_classes,)
+        Trigger strength.
+
+    y : ndarray of shape (n_samples,)
+        Class codes.
+
+    base_rate : {"keep", "drift"}, default="keep"
+        Whether the mean target is held at the class frequencies of `y`.
+
+    Returns
+    -------
+    log_targets : ndarray of shape (n_samples, n_classes)
+        Normalised log-probabilities.
+    """
+    logits = reversed_logits(mean_log_proba, shift, strength, y)
+    if base_rate == "keep":
+        class_rates = np.bincount(y, minlength=logits.shape[1]) / len(y)
+        logits = logits + base_rate_offset(logits, class_rates)
+    return log_softmax(logits, axis=1)

@@ -1,0 +1,13 @@
+"""The torch side: modules, batches, and the two stages of training a skorch net."""
+
+from ._default import MLP, make_default_net
+from ._inference import log_probabilities
+from ._stages import train_student_net, train_teacher_net
+
+__all__ = [
+    "MLP",
+    "log_probabilities",
+    "make_default_net",
+    "train_student_net",
+    "train_teacher_net",
+]

@@ -1,0 +1,130 @@
+"""Widening a network's first linear layer, and cutting it back."""
+
+import torch
+
+ADVICE = (
+    "Use trigger=BlendTrigger(), which works with any network, or begin the module "
+    "with a torch.nn.Linear layer that receives the features unchanged."
+)
+
+
+def find_first_linear(module, n_features):
+    """Find the linear layer that takes the features in.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+
+    n_features : int
+        Number of input columns.
+
+    Returns
+    -------
+    layer : torch.nn.Linear
+        The first linear layer with `n_features` inputs.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    linears = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+    for layer in linears:
+        if layer.in_features == n_features:
+            return layer
+    raise ValueError(
+        f"{type(module).__name__} has no linear layer with {n_features} inputs (the "
+        "number of features without the sensitive columns), so no trigger columns can "
+        f"be added; its linear layers take {[m.in_features for m in linears]} inputs. "
+        + ADVICE
+    )
+
+
+def widen(layer, n_columns):
+    """Let a linear layer take more columns, in place.
+
+    Parameters stay the same objects, so optimizers and schedules that hold them
+    go on working. The new weights are drawn as torch draws those of a new layer.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Layer to widen.
+
+    n_columns : int
+        Number of columns to add on the right.
+    """
+    n_inputs = layer.in_features + n_columns
+    fresh = torch.nn.Linear(n_inputs, layer.out_features).weight
+    extra = fresh[:, layer.in_features :].to(layer.weight)
+    layer.weight.data = torch.cat([layer.weight, extra], dim=1).detach()
+    layer.in_features = n_inputs
+
+
+def cut_back(teacher_state, student_state):
+    """Take a teacher's weights without those of its trigger columns.
+
+    The appended trigger values average to zero over the groups, so what is left is
+    the teacher's view under the mean trigger.
+
+    Parameters
+    ----------
+    teacher_state : dict of torch.Tensor
+        State of the module whose first linear layer was widened.
+
+    student_state : dict of torch.Tensor
+        State of the module as it was before, for its shapes.
+
+    Returns
+    -------
+    state : dict of torch.Tensor
+        The teacher's values in the student's shapes.
+    """
+    return {
+        name: value[:, : student_state[name].shape[1]]
+        if value.shape != student_state[name].shape
+        else value
+        for name, value in teacher_state.items()
+    }
+
+
+def check_trigger_arrives(net, layer, rows, n_columns):
+    """Check with a trial run that the trigger columns reach the widened layer.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Net whose module holds `layer`.
+
+    layer : torch.nn.Linear
+        The widened layer.
+
+    rows : torch.Tensor of shape (n_rows, n_features + n_columns)
+        Stamped rows.
+
+    n_columns : int
+        Number of trigger columns.
+
+    Raises
+    ------
+    ValueError
+        If the module cannot take the wider rows, or feeds the layer something else.
+    """
+    seen = []
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    try:
+        net.evaluation_step((rows, None))
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"The module {type(net.module_).__name__} cannot take {n_columns} trigger "
+            f"columns beside its features ({error}). " + ADVICE
+        ) from error
+    finally:
+        hook.remove()
+    triggers = rows[:, -n_columns:].to(net.device)
+    if not seen or not torch.equal(seen[0][..., -n_columns:], triggers):
+        raise ValueError(
+            f"The trigger columns do not reach the first linear layer of "
+            f"{type(net.module_).__name__} unchanged. " + ADVICE
+        )

@@ -1,0 +1,62 @@
+"""Log-probabilities of a fitted skorch net, in large batches."""
+
+import numpy as np
+import torch
+
+INFERENCE_ROWS = 8192
+
+
+def first_output(output):
+    """Return the class scores of a module that may return several outputs."""
+    return output[0] if isinstance(output, tuple) else output
+
+
+def to_logits(output, criterion):
+    """Turn a module's output into logits, by what its criterion expects.
+
+    Parameters
+    ----------
+    output : torch.Tensor of shape (n_samples, n_classes), or tuple that begins with one
+        Output of the module.
+
+    criterion : torch.nn.Module
+        ``CrossEntropyLoss`` (the output is logits) or ``NLLLoss`` (skorch's
+        convention: the output is probabilities).
+
+    Returns
+    -------
+    logits : torch.Tensor of shape (n_samples, n_classes)
+        Unnormalised log-probabilities.
+    """
+    output = first_output(output)
+    if isinstance(criterion, torch.nn.NLLLoss):
+        return torch.log(output + torch.finfo(output.dtype).eps)
+    return output
+
+
+def log_probabilities(net, X, stamp=None):
+    """Compute log-probabilities without leaving the log scale.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Fitted net.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features.
+
+    stamp : callable, default=None
+        Function that stamps triggers on a tensor of rows.
+
+    Returns
+    -------
+    log_proba : ndarray of shape (n_samples, n_classes), dtype=float32
+        Logarithms of the class probabilities.
+    """
+    pieces = []
+    for start in range(0, len(X), INFERENCE_ROWS):
+        rows = torch.from_numpy(np.array(X[start : start + INFERENCE_ROWS]))
+        output = net.evaluation_step((stamp(rows) if stamp else rows, None))
+        logits = to_logits(output, net.criterion_)
+        pieces.append(torch.log_softmax(logits, dim=1).cpu().numpy())
+    return np.concatenate(pieces)

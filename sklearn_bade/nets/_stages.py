@@ -1,0 +1,325 @@
+"""The two stages of training a skorch net: teacher and student.
+
+Each stage runs the user's own net class, with a few of skorch's documented methods
+overridden by a mixin while it trains; afterwards the net is of the user's class again.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from skorch.dataset import Dataset
+from skorch.utils import is_dataset, to_tensor
+from torch.utils.data import DataLoader
+
+from ._batches import TensorBatches
+from ._first_layer import check_trigger_arrives, cut_back, find_first_linear, widen
+from ._inference import first_output, to_logits
+
+SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
+TRIAL_ROWS = 2
+
+
+class _StageMixin:
+    """What training a teacher and training a student have in common.
+
+    `stage_` is a dict with the training rows (`X`), arrays that travel with them in
+    each batch (`companions`), the number of classes, and a progress callback.
+    """
+
+    stage_name = None
+
+    def fit_stage(self, X, y, companions, *, n_classes, epochs, on_epoch):
+        """Train on `X`, whose rows take `companions` along into their batches."""
+        self.stage_ = {"X": X, "companions": companions, "on_epoch": on_epoch}
+        self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        self._make_lazy_layers(X)
+        self.adapt_module(X)
+        self._check_outputs(X, n_classes)
+        self.fit_loop(X, y, epochs=epochs)
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
+    def adapt_module(self, X):
+        """Change the initialised module for this stage, keeping its parameters."""
+
+    def prepare_rows(self, batch):
+        """Make the module's input from a batch with companions."""
+        return batch["X"]
+
+    def _make_lazy_layers(self, X):
+        parameters = self.module_.parameters()
+        if any(torch.nn.parameter.is_lazy(parameter) for parameter in parameters):
+            self.evaluation_step((torch.from_numpy(X[:TRIAL_ROWS]), None))
+
+    def _check_outputs(self, X, n_classes):
+        rows = {"X": X[:TRIAL_ROWS]}
+        for name, values in self.stage_["companions"].items():
+            rows[name] = values[:TRIAL_ROWS]
+        output = first_output(self.evaluation_step((rows, None)))
+        if output.ndim != 2 or output.shape[1] != n_classes:
+            raise ValueError(
+                f"The module {type(self.module_).__name__} returned an output of shape "
+                f"{tuple(output.shape)} for {len(X[:TRIAL_ROWS])} rows; y has "
+                f"{n_classes} classes, so it must return {n_classes} columns."
+            )
+
+    def get_dataset(self, X, y=None):
+        """Let the companions travel with the training rows."""
+        if X is self.stage_["X"]:
+            X = {"X": X, **self.stage_["companions"]}
+        return super().get_dataset(X, y)
+
+    def get_iterator(self, dataset, training=False):
+        """Slice whole tensors unless the user chose an iterator of her own."""
+        iterator = super().get_iterator(dataset, training=training)
+        source = getattr(dataset, "dataset", dataset)
+        chosen = self.iterator_train if training else self.iterator_valid
+        prefix = "iterator_train" if training else "iterator_valid"
+        own_settings = set(self.get_params_for(prefix)) - {"batch_size", "shuffle", "drop_last"}
+        if chosen is not DataLoader or own_settings or type(source) is not Dataset:
+            return iterator
+        shuffled = isinstance(iterator.sampler, torch.utils.data.RandomSampler)
+        return TensorBatches(
+            dataset, iterator.batch_size, shuffle=shuffled, drop_last=iterator.drop_last
+        )
+
+    def infer(self, x, **fit_params):
+        """Run the module on a batch, with or without companions."""
+        if isinstance(x, Mapping):
+            x = self.prepare_rows(to_tensor(x, device=self.device))
+        return super().infer(x, **fit_params)
+
+    def on_batch_end(self, net, *args, loss=None, **kwargs):
+        """Stop at once when the loss is no longer a number."""
+        super().on_batch_end(net, *args, loss=loss, **kwargs)
+        if loss is not None and not torch.isfinite(loss):
+            raise RuntimeError(
+                f"The loss became {loss.item()} while training the {self.stage_name}, in "
+                f"epoch {len(self.history)}. Usual causes: a learning rate that is too "
+                f"high (lr={self.lr}), features that are not scaled, or a criterion that "
+                "does not fit the module's output (CrossEntropyLoss wants logits, "
+                "NLLLoss probabilities)."
+            )
+
+    def on_epoch_end(self, net, *args, **kwargs):
+        """Report progress."""
+        super().on_epoch_end(net, *args, **kwargs)
+        self.stage_["on_epoch"](self.stage_name)
+
+
+class _TeacherMixin(_StageMixin):
+    """Train on trigger-stamped rows with the true labels."""
+
+    stage_name = "teacher"
+
+    def adapt_module(self, X):
+        """Widen the first linear layer by the trigger columns."""
+        n_columns = self.trigger_.n_columns_
+        if not n_columns:
+            return
+        layer = find_first_linear(self.module_, X.shape[1])
+        widen(layer, n_columns)
+        rows = self.prepare_rows(
+            {
+                "X": torch.from_numpy(X[:TRIAL_ROWS]),
+                "trigger": torch.from_numpy(self.stage_["companions"]["trigger"][:TRIAL_ROWS]),
+            }
+        )
+        check_trigger_arrives(self, layer, rows, n_columns)
+
+    def prepare_rows(self, batch):
+        """Stamp each row with its trigger."""
+        return self.trigger_.stamp(batch["X"], batch["trigger"])
+
+
+class _StudentMixin(_StageMixin):
+    """Train on plain rows with soft targets."""
+
+    stage_name = "student"
+
+    def adapt_module(self, X):
+        """Start from the teacher's weights, where there are any to start from."""
+        if self.teacher_state_ is not None:
+            state = cut_back(self.teacher_state_, self.module_.state_dict())
+            self.module_.load_state_dict(state)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Mix the cross-entropies against soft targets and against labels."""
+        logits = to_logits(y_pred, self.criterion_)
+        soft = self._cross_entropy(logits / self.temperature_, X["soft_targets"])
+        if not self.hard_label_weight_:
+            return soft
+        hard = self._cross_entropy(logits, y_true)
+        return (1 - self.hard_label_weight_) * soft + self.hard_label_weight_ * hard
+
+    def _cross_entropy(self, logits, target):
+        return torch.nn.functional.cross_entropy(
+            logits,
+            to_tensor(target, device=self.device),
+            weight=self.criterion_.weight,
+            label_smoothing=getattr(self.criterion_, "label_smoothing", 0.0),
+        )
+
+
+def check_net(net):
+    """Check what can be known of a net before it is trained.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Unfitted net.
+
+    Raises
+    ------
+    ValueError
+        If soft targets cannot be used with its criterion.
+    """
+    criterion = net.criterion
+    criterion_class = criterion if isinstance(criterion, type) else type(criterion)
+    if criterion_class not in SUPPORTED_CRITERIA:
+        raise ValueError(
+            f"The net's criterion is {criterion_class.__name__}; distillation on soft targets needs "
+            "torch.nn.CrossEntropyLoss (the module returns logits) or "
+            "torch.nn.NLLLoss (skorch's default: the module returns probabilities)."
+        )
+
+
+def _train(net, mixin, X, y, companions, *, seed, attributes, **stage):
+    """Train a clone of `net` under `mixin`, then make it of its own class again."""
+    own_class = type(net)
+    trained = clone(net)
+    trained.__class__ = type(own_class.__name__, (mixin, own_class), {})
+    for name, value in attributes.items():
+        setattr(trained, name, value)
+    devices = [torch.cuda.current_device()] if "cuda" in str(net.device) else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        trained.fit_stage(X, y, companions, **stage)
+    for name in ("stage_", *attributes):
+        delattr(trained, name)
+    trained.__class__ = own_class
+    return trained
+
+
+def train_teacher_net(net, X, y, triggers, trigger, *, n_classes, seed, on_epoch):
+    """Train a net on trigger-stamped rows.
+
+    The stamped copy of `X` never exists as a whole: one small integer a row travels
+    with the batch and is stamped there.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        The user's net; left unchanged.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features without sensitive columns.
+
+    y : ndarray of shape (n_samples,), dtype=int64
+        Class codes.
+
+    triggers : ndarray of shape (n_samples,), dtype=int64
+        Trigger code of each row.
+
+    trigger : BaseTrigger
+        Fitted trigger.
+
+    n_classes : int
+        Number of classes.
+
+    seed : int
+        Seed of weights and batches.
+
+    on_epoch : callable
+        Called with the name of the stage after each epoch.
+
+    Returns
+    -------
+    teacher : skorch.NeuralNetClassifier
+        Fitted net that takes stamped rows.
+    """
+    return _train(
+        net,
+        _TeacherMixin,
+        X,
+        y,
+        {"trigger": triggers},
+        seed=seed,
+        attributes={"trigger_": trigger},
+        n_classes=n_classes,
+        epochs=net.max_epochs,
+        on_epoch=on_epoch,
+    )
+
+
+def train_student_net(
+    net,
+    X,
+    y,
+    soft_targets,
+    *,
+    teacher_state,
+    hard_label_weight,
+    temperature,
+    epochs,
+    seed,
+    on_epoch,
+):
+    """Distil soft targets into a net.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        The user's net; left unchanged.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features without sensitive columns and without triggers.
+
+    y : ndarray of shape (n_samples,), dtype=int64
+        Class codes.
+
+    soft_targets : ndarray of shape (n_samples, n_classes), dtype=float32
+        Target probabilities, already softened by `temperature`.
+
+    teacher_state : dict of torch.Tensor or None
+        Weights to start from; None starts afresh.
+
+    hard_label_weight : float
+        Share of the loss that is measured against `y`.
+
+    temperature : float
+        Divisor of the student's logits in the soft loss.
+
+    epochs : int
+        Number of passes.
+
+    seed : int
+        Seed of weights and batches.
+
+    on_epoch : callable
+        Called with the name of the stage after each epoch.
+
+    Returns
+    -------
+    student : skorch.NeuralNetClassifier
+        Fitted net of the user's class, without triggers.
+    """
+    return _train(
+        net,
+        _StudentMixin,
+        X,
+        y,
+        {"soft_targets": soft_targets},
+        seed=seed,
+        attributes={
+            "teacher_state_": teacher_state,
+            "hard_label_weight_": hard_label_weight,
+            "temperature_": temperature,
+        },
+        n_classes=soft_targets.shape[1],
+        epochs=epochs,
+        on_epoch=on_epoch,
+    )
