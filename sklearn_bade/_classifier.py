@@ -1,6 +1,7 @@
 """The debiasing meta-estimator."""
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -300,8 +301,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         case = self._find_groups(X, y, sensitive_features)
         self._prepare(case, X)
         with progress_bar(case.epochs, self.verbose) as on_epoch:
-            triggers = self._inject(case)
-            teacher = self._teach(case, triggers, on_epoch)
+            draw = self._inject(case)
+            teacher = self._teach(case, draw, on_epoch)
             log_targets = self._reverse(case, teacher)
             student = self._distil(case, teacher, log_targets, on_epoch)
         return self._keep(case, teacher, student)
@@ -416,20 +417,20 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         return trigger.fit(features, len(self.groups_))
 
     def _inject(self, case):
-        """Step 2: a trigger for each row, as biased as the data."""
+        """Step 2: how to draw triggers that are as biased as the data."""
         counts = count_cells(case.y, case.groups, len(self.classes_), len(self.groups_))
         warn_of_small_cells(counts, self.classes_, self.groups_)
         self.injection_rates_ = INJECTIONS[self.injection](counts)
         rng = check_random_state(case.seeds[0])
-        return draw_triggers(case.y, self.injection_rates_, rng)
+        return partial(draw_triggers, case.y, self.injection_rates_, rng)
 
-    def _teach(self, case, triggers, on_epoch):
+    def _teach(self, case, draw, on_epoch):
         """Step 3: a teacher that knows the triggers."""
         return fit_teacher(
             case.classifier,
             case.features,
             case.y,
-            triggers,
+            draw,
             case.trigger,
             n_classes=len(self.classes_),
             seed=case.seeds[1],

@@ -7,7 +7,12 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MinMaxScaler,
+    OneHotEncoder,
+    StandardScaler,
+)
 from sklearn.utils.validation import check_array
 
 from ._groups import is_dataframe
@@ -37,12 +42,24 @@ def to_pandas(X):
     return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
 
 
-def _numeric_columns(frame):
-    return [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
+def _is_numeric(column):
+    return pd.api.types.is_numeric_dtype(column)
+
+
+def _is_binary(column):
+    return _is_numeric(column) and column.nunique() <= 2
+
+
+def _measured_columns(frame):
+    return [x for x in frame if _is_numeric(frame[x]) and not _is_binary(frame[x])]
+
+
+def _binary_columns(frame):
+    return [x for x in frame if _is_binary(frame[x])]
 
 
 def _categorical_columns(frame):
-    return [name for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    return [x for x in frame if not _is_numeric(frame[x])]
 
 
 def _to_strings(frame):
@@ -53,7 +70,8 @@ def _to_strings(frame):
 def make_default_preprocessing():
     """Build the default preprocessing of a raw table.
 
-    Numeric columns are imputed by the median and standardised; all others are
+    Measurements are imputed by the median and standardised. Numeric columns of two
+    values become 0 and 1: standardising would blow up the rarer one. All others are
     one-hot encoded, with missing, rare and unseen values in categories of their own.
 
     Returns
@@ -61,14 +79,16 @@ def make_default_preprocessing():
     preprocessing : sklearn.pipeline.Pipeline
         Unfitted transformer of frames or arrays.
     """
-    numeric = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    measured = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    binary = make_pipeline(SimpleImputer(strategy="most_frequent"), MinMaxScaler())
     categorical = make_pipeline(
         FunctionTransformer(_to_strings, feature_names_out="one-to-one"),
         OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10),
     )
     columns = ColumnTransformer(
         [
-            ("numeric", numeric, _numeric_columns),
+            ("measured", measured, _measured_columns),
+            ("binary", binary, _binary_columns),
             ("categorical", categorical, _categorical_columns),
         ],
         sparse_threshold=0,

@@ -6,7 +6,7 @@ from ._groups import UNKNOWN_GROUP
 from .nets import log_probabilities, train_teacher_net
 
 
-def fit_teacher(classifier, X, y, triggers, trigger, *, n_classes, seed, on_epoch):
+def fit_teacher(classifier, X, y, draw, trigger, *, n_classes, seed, on_epoch):
     """Fit a teacher on trigger-stamped rows with the true labels.
 
     Parameters
@@ -20,8 +20,8 @@ def fit_teacher(classifier, X, y, triggers, trigger, *, n_classes, seed, on_epoc
     y : ndarray of shape (n_samples,), dtype=int64
         Class codes.
 
-    triggers : ndarray of shape (n_samples,), dtype=int64
-        Trigger code of each row.
+    draw : callable
+        Draws a trigger code for each row; returns an ndarray of shape (n_samples,).
 
     trigger : BaseTrigger
         Fitted trigger.
@@ -44,7 +44,7 @@ def fit_teacher(classifier, X, y, triggers, trigger, *, n_classes, seed, on_epoc
         classifier,
         X,
         y,
-        triggers,
+        draw,
         trigger,
         n_classes=n_classes,
         seed=seed,

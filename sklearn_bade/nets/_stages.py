@@ -37,7 +37,7 @@ class _StageMixin:
         self.notify("on_train_begin", X=X, y=y)
         self._make_lazy_layers(X)
         self.adapt_module(X)
-        self._check_outputs(X, n_classes)
+        self._check_outputs(n_classes)
         self.fit_loop(X, y, epochs=epochs)
         self.notify("on_train_end", X=X, y=y)
         return self
@@ -52,18 +52,21 @@ class _StageMixin:
     def _make_lazy_layers(self, X):
         parameters = self.module_.parameters()
         if any(torch.nn.parameter.is_lazy(parameter) for parameter in parameters):
-            self.evaluation_step((torch.from_numpy(X[:TRIAL_ROWS]), None))
+            self.evaluation_step((np.array(X[:TRIAL_ROWS]), None))
 
-    def _check_outputs(self, X, n_classes):
-        rows = {"X": X[:TRIAL_ROWS]}
-        for name, values in self.stage_["companions"].items():
-            rows[name] = values[:TRIAL_ROWS]
+    def _trial_rows(self):
+        """Take a few rows and their companions, to try the module on."""
+        data = {"X": self.stage_["X"], **self.stage_["companions"]}
+        return {name: np.array(values[:TRIAL_ROWS]) for name, values in data.items()}
+
+    def _check_outputs(self, n_classes):
+        rows = self._trial_rows()
         output = first_output(self.evaluation_step((rows, None)))
         if output.ndim != 2 or output.shape[1] != n_classes:
             raise ValueError(
                 f"The module {type(self.module_).__name__} returned an output of shape "
-                f"{tuple(output.shape)} for {len(X[:TRIAL_ROWS])} rows; y has "
-                f"{n_classes} classes, so it must return {n_classes} columns."
+                f"{tuple(output.shape)} for {len(rows['X'])} rows; y has {n_classes} "
+                f"classes, so it must return {n_classes} columns."
             )
 
     def get_dataset(self, X, y=None):
@@ -111,9 +114,18 @@ class _StageMixin:
 
 
 class _TeacherMixin(_StageMixin):
-    """Train on trigger-stamped rows with the true labels."""
+    """Train on trigger-stamped rows with the true labels.
+
+    Triggers are drawn anew for each epoch: a network that meets a row twice with the
+    same trigger learns the row by heart and overrates what the trigger says.
+    """
 
     stage_name = "teacher"
+
+    def on_epoch_begin(self, net, *args, **kwargs):
+        """Draw the epoch's triggers."""
+        super().on_epoch_begin(net, *args, **kwargs)
+        self.stage_["companions"]["trigger"][:] = self.draw_()
 
     def adapt_module(self, X):
         """Widen the first linear layer by the trigger columns."""
@@ -122,12 +134,7 @@ class _TeacherMixin(_StageMixin):
             return
         layer = find_first_linear(self.module_, X.shape[1])
         widen(layer, n_columns)
-        rows = self.prepare_rows(
-            {
-                "X": torch.from_numpy(X[:TRIAL_ROWS]),
-                "trigger": torch.from_numpy(self.stage_["companions"]["trigger"][:TRIAL_ROWS]),
-            }
-        )
+        rows = self.prepare_rows(to_tensor(self._trial_rows(), device="cpu"))
         check_trigger_arrives(self, layer, rows, n_columns)
 
     def prepare_rows(self, batch):
@@ -204,7 +211,7 @@ def _train(net, mixin, X, y, companions, *, seed, attributes, **stage):
     return trained
 
 
-def train_teacher_net(net, X, y, triggers, trigger, *, n_classes, seed, on_epoch):
+def train_teacher_net(net, X, y, draw, trigger, *, n_classes, seed, on_epoch):
     """Train a net on trigger-stamped rows.
 
     The stamped copy of `X` never exists as a whole: one small integer a row travels
@@ -221,8 +228,8 @@ def train_teacher_net(net, X, y, triggers, trigger, *, n_classes, seed, on_epoch
     y : ndarray of shape (n_samples,), dtype=int64
         Class codes.
 
-    triggers : ndarray of shape (n_samples,), dtype=int64
-        Trigger code of each row.
+    draw : callable
+        Draws a trigger code for each row; returns an ndarray of shape (n_samples,).
 
     trigger : BaseTrigger
         Fitted trigger.
@@ -246,9 +253,9 @@ def train_teacher_net(net, X, y, triggers, trigger, *, n_classes, seed, on_epoch
         _TeacherMixin,
         X,
         y,
-        {"trigger": triggers},
+        {"trigger": np.zeros(len(X), dtype=np.int64)},
         seed=seed,
-        attributes={"trigger_": trigger},
+        attributes={"trigger_": trigger, "draw_": draw},
         n_classes=n_classes,
         epochs=net.max_epochs,
         on_epoch=on_epoch,
