@@ -25,6 +25,7 @@ from sklearn.utils.validation import (
 )
 
 from ._groups import (
+    DEFAULT_BINS,
     drop_columns,
     encode_groups,
     is_dataframe,
@@ -131,7 +132,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         of its own, else afresh.
 
     student_epochs : int, default=None
-        Passes over the data in training the student. None takes a fifth of the
+        Passes over the data in training the student. None takes three tenths of the
         network's epochs (at least one) when it starts from the teacher, and all of
         them otherwise.
 
@@ -241,7 +242,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         temperature=1.0,
         student_init="auto",
         student_epochs=None,
-        n_bins=2,
+        n_bins=DEFAULT_BINS,
         keep_teacher=False,
         random_state=None,
         verbose=0,

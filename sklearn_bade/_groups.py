@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 
+DEFAULT_BINS = 2
 MAX_DISTINCT_VALUES = 10
 UNKNOWN_GROUP = -1
 

@@ -29,5 +29,7 @@ def progress_bar(total, verbose):
         def advance(stage):
             bar.set_description(stage, refresh=False)
             bar.update()
+            if bar.n == total:
+                bar.refresh()
 
         yield advance

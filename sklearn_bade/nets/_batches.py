@@ -2,14 +2,48 @@
 
 import numpy as np
 import torch
+from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
 
-def _slice(data, rows):
-    """Take `rows` of an array, or of each array in a dict."""
+class CompanionDataset(Dataset):
+    """A skorch dataset whose rows take other arrays along.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Features. Callbacks that look at the dataset see these alone.
+
+    y : ndarray of shape (n_samples,)
+        Class codes.
+
+    companions : dict of ndarray of length n_samples
+        What travels with each row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_bade.nets._batches import CompanionDataset
+    >>> rows = CompanionDataset(np.eye(3), np.arange(3), {"trigger": np.array([7, 8, 9])})
+    >>> batch, y = rows[np.array([0, 2])]
+    >>> batch["trigger"].tolist(), y.tolist()
+    ([7, 9], [0, 2])
+    """
+
+    def __init__(self, X, y, companions):
+        super().__init__(X, y)
+        self.companions = companions
+
+    def __getitem__(self, i):
+        X, y = super().__getitem__(i)
+        return {"X": X, **{name: v[i] for name, v in self.companions.items()}}, y
+
+
+def _to_tensors(data):
+    """Turn an array, or each array in a dict, into a tensor."""
     if isinstance(data, dict):
-        return {name: _slice(values, rows) for name, values in data.items()}
-    return torch.from_numpy(np.ascontiguousarray(data[rows]))
+        return {name: _to_tensors(values) for name, values in data.items()}
+    return torch.from_numpy(np.ascontiguousarray(data))
 
 
 class TensorBatches:
@@ -64,10 +98,10 @@ class TensorBatches:
     def __iter__(self):
         n_rows = len(self.dataset)
         order = torch.randperm(n_rows).numpy() if self.shuffle else np.arange(n_rows)
-        data = self.dataset
-        if isinstance(data, Subset):
-            order, data = np.asarray(data.indices)[order], data.dataset
+        dataset = self.dataset
+        if isinstance(dataset, Subset):
+            order, dataset = np.asarray(dataset.indices)[order], dataset.dataset
         bounds = self._bounds(n_rows)
         for start, stop in zip(bounds, bounds[1:]):
-            rows = order[start:stop]
-            yield _slice(data.X, rows), _slice(data.y, rows)
+            X, y = dataset[order[start:stop]]
+            yield _to_tensors(X), _to_tensors(y)

@@ -4,21 +4,28 @@ Each stage runs the user's own net class, with a few of skorch's documented meth
 overridden by a mixin while it trains; afterwards the net is of the user's class again.
 """
 
+import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 import torch
 from sklearn.base import clone
+from skorch.callbacks import Callback
 from skorch.dataset import Dataset
-from skorch.utils import is_dataset, to_tensor
+from skorch.utils import to_tensor
 from torch.utils.data import DataLoader
 
-from ._batches import TensorBatches
+from ._batches import CompanionDataset, TensorBatches
 from ._first_layer import check_trigger_arrives, cut_back, find_first_linear, widen
 from ._inference import first_output, to_logits
 
 SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
 TRIAL_ROWS = 2
+
+
+class _CallbackStop(Exception):
+    """A callback has ended the training."""
 
 
 class _StageMixin:
@@ -38,9 +45,23 @@ class _StageMixin:
         self._make_lazy_layers(X)
         self.adapt_module(X)
         self._check_outputs(n_classes)
-        self.fit_loop(X, y, epochs=epochs)
+        with suppress(_CallbackStop):
+            self.fit_loop(X, y, epochs=epochs)
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def notify(self, method_name, **kwargs):
+        """Tell a callback that ends training, as EarlyStopping does, from Ctrl-C.
+
+        Both arrive as KeyboardInterrupt; the former is raised by a callback's own code.
+        """
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as interrupt:
+            *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
+            if isinstance(frame.f_locals.get("self"), Callback):
+                raise _CallbackStop from interrupt
+            raise
 
     def adapt_module(self, X):
         """Change the initialised module for this stage, keeping its parameters."""
@@ -52,7 +73,7 @@ class _StageMixin:
     def _make_lazy_layers(self, X):
         parameters = self.module_.parameters()
         if any(torch.nn.parameter.is_lazy(parameter) for parameter in parameters):
-            self.evaluation_step((np.array(X[:TRIAL_ROWS]), None))
+            super().infer(torch.from_numpy(np.array(X[:TRIAL_ROWS])))
 
     def _trial_rows(self):
         """Take a few rows and their companions, to try the module on."""
@@ -72,7 +93,7 @@ class _StageMixin:
     def get_dataset(self, X, y=None):
         """Let the companions travel with the training rows."""
         if X is self.stage_["X"]:
-            X = {"X": X, **self.stage_["companions"]}
+            return CompanionDataset(X, y, self.stage_["companions"])
         return super().get_dataset(X, y)
 
     def get_iterator(self, dataset, training=False):
@@ -82,7 +103,7 @@ class _StageMixin:
         chosen = self.iterator_train if training else self.iterator_valid
         prefix = "iterator_train" if training else "iterator_valid"
         own_settings = set(self.get_params_for(prefix)) - {"batch_size", "shuffle", "drop_last"}
-        if chosen is not DataLoader or own_settings or type(source) is not Dataset:
+        if chosen is not DataLoader or own_settings or not isinstance(source, Dataset):
             return iterator
         shuffled = isinstance(iterator.sampler, torch.utils.data.RandomSampler)
         return TensorBatches(
@@ -141,6 +162,12 @@ class _TeacherMixin(_StageMixin):
         """Stamp each row with its trigger."""
         return self.trigger_.stamp(batch["X"], batch["trigger"])
 
+    def infer(self, x, **fit_params):
+        """Show rows that come without a trigger the mean one, which is zero."""
+        if isinstance(x, torch.Tensor) and x.shape[1] == self.stage_["X"].shape[1]:
+            x = torch.nn.functional.pad(x, (0, self.trigger_.n_columns_))
+        return super().infer(x, **fit_params)
+
 
 class _StudentMixin(_StageMixin):
     """Train on plain rows with soft targets."""
@@ -182,10 +209,15 @@ def check_net(net):
     Raises
     ------
     ValueError
-        If soft targets cannot be used with its criterion.
+        If soft targets cannot be used with its criterion or its dataset.
     """
     criterion = net.criterion
     criterion_class = criterion if isinstance(criterion, type) else type(criterion)
+    if net.dataset is not Dataset:
+        raise ValueError(
+            f"The net has a dataset class of its own, {net.dataset}; soft targets and "
+            "triggers travel in batches of skorch.dataset.Dataset only."
+        )
     if criterion_class not in SUPPORTED_CRITERIA:
         raise ValueError(
             f"The net's criterion is {criterion_class.__name__}; distillation on soft targets needs "

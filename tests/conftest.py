@@ -1,0 +1,25 @@
+"""Settings and fixtures that all tests share."""
+
+import os
+
+# The array API checks of scikit-learn run only if this is set before SciPy is imported.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import pytest
+import torch
+from helpers import data_folder
+
+# Tiny networks run fastest on one thread, and two cores are all that is promised.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_home():
+    """Folder with the real data sets; tests that need it are skipped without it."""
+    folder = data_folder()
+    if folder is None:
+        pytest.skip(
+            "the real data are not here: put them in ../shared/data or name their folder "
+            "in the environment variable SKLEARN_BADE_DATA"
+        )
+    return folder

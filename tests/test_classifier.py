@@ -1,0 +1,487 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from helpers import make_net, make_rows
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skorch import NeuralNetClassifier
+from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler
+from skorch.dataset import ValidSplit
+
+from sklearn_bade import BackdoorDebiasClassifier
+from sklearn_bade.datasets import make_biased_classification
+from sklearn_bade.metrics import mean_odds_gap
+from sklearn_bade.nets import MLP
+from sklearn_bade.triggers import BlendTrigger, ColumnTrigger
+
+
+def debias(net=None, **settings):
+    settings = {"random_state": 0, **settings}
+    return BackdoorDebiasClassifier(make_net() if net is None else net, **settings)
+
+
+def raw_frame(n_samples=300, seed=0):
+    """Make a raw frame with a string column and a sensitive one, and labels."""
+    X, y, _ = make_biased_classification(n_samples, random_state=seed)
+    X["job"] = np.where(X["merit_0"] > 0, "skilled", "other")
+    return X, y
+
+
+def frame_pipeline(n_features=12):
+    X, _ = raw_frame(10)
+    numbers = [name for name in X if name not in ("group", "job")]
+    encode = make_column_transformer(
+        (StandardScaler(), numbers), (OneHotEncoder(sparse_output=True), ["job"])
+    )
+    return make_pipeline(encode, make_net(n_features))
+
+
+class TestSensitiveAttribute:
+    def test_prediction_does_not_need_the_column(self):
+        X, y = raw_frame()
+        clf = debias(frame_pipeline(), sensitive_feature="group").fit(X, y)
+        without = X.drop(columns="group")
+        np.testing.assert_array_equal(clf.predict(X), clf.predict(without))
+        np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(without))
+
+    def test_prediction_does_not_use_the_column(self):
+        X, y, groups = make_rows()
+        X = np.column_stack([X, groups])
+        clf = debias(sensitive_feature=3).fit(X, y)
+        flipped = X.copy()
+        flipped[:, 3] = 1 - flipped[:, 3]
+        np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(flipped))
+        np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(X[:, :3]))
+
+    def test_column_argument_and_callable_agree(self):
+        X, y, groups = make_rows()
+        with_column = np.column_stack([X, groups])
+        expected = debias(sensitive_feature=-1).fit(with_column, y).predict_proba(X)
+        given = debias().fit(X, y, sensitive_features=groups)
+        np.testing.assert_array_equal(given.predict_proba(X), expected)
+        computed = debias(sensitive_feature=lambda X: groups).fit(X, y)
+        np.testing.assert_array_equal(computed.predict_proba(X), expected)
+
+    def test_argument_wins_and_the_column_still_leaves(self):
+        X, y, groups = make_rows()
+        noise = np.arange(len(y)) % 2
+        clf = debias(sensitive_feature=3)
+        clf.fit(np.column_stack([X, noise]), y, sensitive_features=groups)
+        expected = debias().fit(X, y, sensitive_features=groups)
+        np.testing.assert_array_equal(clf.injection_rates_, expected.injection_rates_)
+        np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
+
+    def test_several_columns_make_combinations(self):
+        X, y = raw_frame()
+        X["age"] = np.tile([20, 30, 40], 100)
+        clf = debias(frame_pipeline(), sensitive_feature=["group", "age"]).fit(X, y)
+        assert clf.groups_.tolist() == [(g, a) for g in "AB" for a in (20, 30, 40)]
+        assert clf.injection_rates_.shape == (2, 6)
+
+    def test_missing_values_train_with_neutral_targets(self):
+        X, y = raw_frame()
+        X.loc[::3, "group"] = None
+        clf = debias(frame_pipeline(), sensitive_feature="group").fit(X, y)
+        assert clf.groups_.tolist() == ["A", "B"]
+        known = X["group"].notna()
+        counts = pd.crosstab(y[known], X.loc[known, "group"]).to_numpy()
+        shares = counts / counts.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(clf.injection_rates_, shares, atol=0.01)
+
+    def test_missing_values_in_an_object_array(self):
+        X, y, groups = make_rows()
+        X = np.column_stack([X, groups]).astype(object)
+        X[:5, 3] = None
+        assert debias(sensitive_feature=3).fit(X, y).groups_.tolist() == [0.0, 1.0]
+
+
+class TestInputs:
+    @pytest.mark.parametrize("container", ["pandas", "polars", "list"])
+    def test_containers_agree(self, container):
+        X, y, groups = make_rows()
+        X = np.column_stack([X, groups])
+        expected = debias(sensitive_feature=3).fit(X, y).predict_proba(X)
+        names = ["a", "b", "c", "sex"]
+        other = {
+            "pandas": lambda: pd.DataFrame(X, columns=names),
+            "polars": lambda: pl.DataFrame(X, schema=names),
+            "list": lambda: X.tolist(),
+        }[container]()
+        feature = 3 if container == "list" else "sex"
+        clf = debias(sensitive_feature=feature).fit(other, y)
+        np.testing.assert_allclose(clf.predict_proba(other), expected, rtol=1e-5)
+        assert clf.n_features_in_ == 4
+        if container != "list":
+            assert clf.feature_names_in_.tolist() == names
+
+    @pytest.mark.parametrize("dtype", [np.float64, np.int32, bool])
+    def test_numeric_types(self, dtype):
+        X, y, groups = make_rows()
+        X = (X > 0).astype(dtype)
+        clf = debias().fit(X, y, sensitive_features=groups)
+        expected = debias().fit(X.astype(np.float32), y, sensitive_features=groups)
+        np.testing.assert_array_equal(clf.predict(X), expected.predict(X))
+
+    @pytest.mark.parametrize("labels", [["yes", "no"], [True, False], [7, -3], ["b", "a"]])
+    def test_labels_come_back_as_they_were(self, labels):
+        X, y, groups = make_rows()
+        y = np.asarray(labels)[y]
+        clf = debias().fit(X, y, sensitive_features=groups)
+        assert clf.classes_.tolist() == sorted(labels)
+        predicted = clf.predict(X)
+        assert predicted.dtype == y.dtype
+        assert set(predicted) == set(labels)
+        assert clf.score(X, y) > 0.6
+
+    @pytest.mark.parametrize("polars", [False, True])
+    def test_default_estimator_takes_a_raw_frame(self, polars):
+        X, y = raw_frame()
+        X.loc[:9, "merit_1"] = np.nan
+        X.loc[5:8, "job"] = None
+        if polars:
+            X = pl.DataFrame({name: X[name].astype(object).tolist() for name in X}, strict=False)
+        clf = BackdoorDebiasClassifier(sensitive_feature="group", random_state=0).fit(X, y)
+        assert clf.score(X, y) > 0.6
+
+    def test_columns_in_another_order_are_refused(self):
+        X, y = raw_frame()
+        clf = debias(frame_pipeline(), sensitive_feature="group").fit(X, y)
+        with pytest.raises(ValueError, match="feature names should match"):
+            clf.predict(X[X.columns[::-1]])
+
+
+class TestManyClassesAndGroups:
+    def test_shapes(self):
+        X, y, groups = make_rows(600, n_classes=3, n_groups=4)
+        clf = debias(make_net(n_classes=3))
+        clf.fit(X, y, sensitive_features=groups)
+        assert clf.injection_rates_.shape == (3, 4)
+        proba = clf.predict_proba(X)
+        assert proba.shape == (600, 3)
+        np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+
+    def test_one_strength_per_class(self):
+        X, y, groups = make_rows()
+        same = debias(trigger_strength=[1.5, 1.5]).fit(X, y, sensitive_features=groups)
+        single = debias(trigger_strength=1.5).fit(X, y, sensitive_features=groups)
+        np.testing.assert_array_equal(same.predict_proba(X), single.predict_proba(X))
+        other = debias(trigger_strength=[0.0, 3.0]).fit(X, y, sensitive_features=groups)
+        assert np.abs(other.predict_proba(X) - single.predict_proba(X)).max() > 0.01
+
+
+class TestSettings:
+    @pytest.mark.parametrize("base_rate", ["keep", "drift"])
+    @pytest.mark.parametrize("injection", ["mirror", "balanced"])
+    @pytest.mark.parametrize("student_init", ["teacher", "scratch"])
+    def test_every_combination_learns(self, base_rate, injection, student_init):
+        X, y, groups = make_rows()
+        clf = debias(base_rate=base_rate, injection=injection, student_init=student_init)
+        assert clf.fit(X, y, sensitive_features=groups).score(X, y) > 0.6
+
+    def test_keep_holds_the_base_rate(self):
+        rng = np.random.RandomState(0)
+        groups = rng.randint(2, size=3000)
+        X = rng.normal(size=(3000, 3)) + groups[:, None]
+        y = (rng.uniform(size=3000) < np.where(groups, 0.5, 0.05)).astype(int)
+        off = {}
+        for base_rate in ("keep", "drift"):
+            clf = debias(base_rate=base_rate, trigger_strength=2.0, student_epochs=5)
+            proba = clf.fit(X, y, sensitive_features=groups).predict_proba(X)
+            off[base_rate] = abs(proba[:, 1].mean() - y.mean())
+        assert off["keep"] < 0.03 < off["drift"]
+
+    def test_temperature_and_hard_labels_matter(self):
+        X, y, groups = make_rows()
+
+        def proba(**settings):
+            return debias(**settings).fit(X, y, sensitive_features=groups).predict_proba(X)
+
+        plain = proba()
+        assert np.abs(proba(temperature=5.0) - plain).max() > 1e-3
+        assert np.abs(proba(hard_label_weight=0.5) - plain).max() > 1e-3
+
+    def test_only_hard_labels_is_a_plain_classifier(self):
+        X, y, groups = make_rows()
+        settings = {"hard_label_weight": 1.0, "student_init": "scratch"}
+        weak = debias(trigger_strength=0.0, **settings).fit(X, y, sensitive_features=groups)
+        strong = debias(trigger_strength=5.0, **settings).fit(X, y, sensitive_features=groups)
+        np.testing.assert_array_equal(weak.predict_proba(X), strong.predict_proba(X))
+
+    def test_student_epochs(self):
+        X, y, groups = make_rows()
+        settings = {"sensitive_features": groups}
+        assert len(debias(student_epochs=3).fit(X, y, **settings).student_.history) == 3
+        assert len(debias().fit(X, y, **settings).student_.history) == 2
+        scratch = debias(student_init="scratch").fit(X, y, **settings)
+        assert len(scratch.student_.history) == 5
+
+    @pytest.mark.parametrize("n_bins", [2, 3])
+    def test_n_bins(self, n_bins):
+        X, y, _ = make_rows()
+        clf = debias(make_net(2), sensitive_feature=0, n_bins=n_bins).fit(X, y)
+        assert len(clf.groups_) == n_bins
+
+    def test_custom_trigger_is_cloned(self):
+        X, y, groups = make_rows()
+        trigger = ColumnTrigger(scale=2.0)
+        clf = debias(trigger=trigger, keep_teacher=True).fit(X, y, sensitive_features=groups)
+        assert clf.trigger_.scale == 2.0
+        assert not hasattr(trigger, "patterns_")
+
+    def test_blend_trigger_starts_the_student_afresh(self):
+        X, y, groups = make_rows()
+        clf = debias(trigger=BlendTrigger()).fit(X, y, sensitive_features=groups)
+        assert len(clf.student_.history) == 5
+        assert clf.score(X, y) > 0.6
+
+    def test_blend_trigger_may_not_start_from_the_teacher(self):
+        X, y, groups = make_rows()
+        clf = debias(trigger=BlendTrigger(), student_init="teacher")
+        with pytest.raises(ValueError, match="hand the backdoor on.*scratch"):
+            clf.fit(X, y, sensitive_features=groups)
+
+
+class TestWhatIsKept:
+    def test_no_teacher_and_no_trigger(self):
+        X, y, groups = make_rows()
+        clf = debias().fit(X, y, sensitive_features=groups)
+        loaded = pickle.loads(pickle.dumps(clf))
+        assert not hasattr(loaded, "teacher_")
+        assert not hasattr(loaded, "trigger_")
+        shapes = [tuple(p.shape) for p in loaded.student_.module_.parameters()]
+        assert shapes == [(16, 3), (16,), (2, 16), (2,)]
+        assert not [name for name in vars(loaded.student_) if "teacher" in name]
+        np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+    def test_pickle_does_not_grow_with_the_data(self):
+        X, y, groups = make_rows(200)
+        small = pickle.dumps(debias().fit(X, y, sensitive_features=groups))
+        X, y, groups = make_rows(5000)
+        large = pickle.dumps(debias().fit(X, y, sensitive_features=groups))
+        assert len(large) < len(small) + 20_000
+
+    def test_teacher_on_request(self):
+        X, y, groups = make_rows()
+        clf = debias(keep_teacher=True).fit(X, y, sensitive_features=groups)
+        stamped = [clf.trigger_.stamp(X, np.full(len(X), g)) for g in (0, 1)]
+        proba = [clf.teacher_.predict_proba(rows)[:, 1].mean() for rows in stamped]
+        assert proba[1] > proba[0] + 0.1
+
+    def test_student_is_the_users_own_class(self):
+        class OwnNet(NeuralNetClassifier):
+            pass
+
+        X, y, groups = make_rows()
+        net = OwnNet(
+            MLP,
+            module__n_features=3,
+            module__n_classes=2,
+            criterion=torch.nn.CrossEntropyLoss,
+            max_epochs=2,
+            train_split=None,
+            verbose=0,
+        )
+        clf = debias(net, keep_teacher=True).fit(X, y, sensitive_features=groups)
+        assert type(clf.student_) is type(clf.teacher_) is OwnNet
+        np.testing.assert_allclose(
+            clf.student_.predict_proba(X), clf.predict_proba(X), rtol=1e-5
+        )
+
+    def test_the_users_estimator_is_left_alone(self):
+        X, y, groups = make_rows()
+        net = make_net()
+        before = dict(vars(net))
+        debias(net).fit(X, y, sensitive_features=groups)
+        assert not net.initialized_
+        assert vars(net) == before
+
+    def test_student_pipeline_takes_raw_rows(self):
+        X, y = raw_frame()
+        clf = debias(frame_pipeline(), sensitive_feature="group").fit(X, y)
+        alone = clf.student_.predict(X.drop(columns="group"))
+        np.testing.assert_array_equal(clf.classes_[alone], clf.predict(X))
+
+
+class TestRandomness:
+    def test_same_seed_same_bits(self):
+        X, y, groups = make_rows()
+        one, same, other = (
+            debias(random_state=seed).fit(X, y, sensitive_features=groups).predict_proba(X)
+            for seed in (1, 1, 2)
+        )
+        np.testing.assert_array_equal(one, same)
+        assert (one != other).any()
+
+    def test_generators_outside_are_left_alone(self):
+        X, y, groups = make_rows()
+        torch.manual_seed(3)
+        np.random.seed(3)
+        expected = torch.rand(3), np.random.uniform(size=3)
+        torch.manual_seed(3)
+        np.random.seed(3)
+        debias(random_state=0).fit(X, y, sensitive_features=groups)
+        assert torch.equal(torch.rand(3), expected[0])
+        np.testing.assert_array_equal(np.random.uniform(size=3), expected[1])
+
+
+class TestNets:
+    def test_callbacks_splits_and_schedules_work(self):
+        X, y, groups = make_rows()
+        net = make_net(
+            train_split=ValidSplit(5, stratified=True),
+            max_epochs=6,
+            callbacks=[
+                ("stop", EarlyStopping(patience=2)),
+                ("rate", LRScheduler("StepLR", step_size=1, gamma=0.1)),
+                ("auc", EpochScoring("roc_auc", use_caching=False)),
+            ],
+        )
+        clf = debias(net, keep_teacher=True).fit(X, y, sensitive_features=groups)
+        for fitted in (clf.teacher_, clf.student_):
+            assert {"valid_loss", "valid_acc", "auc"} <= set(fitted.history[0])
+        assert clf.teacher_.optimizer_.param_groups[0]["lr"] < 0.01
+
+    def test_user_iterator_is_used(self):
+        used = []
+
+        class OwnLoader(torch.utils.data.DataLoader):
+            def __iter__(self):
+                used.append(len(self.dataset))
+                return super().__iter__()
+
+        X, y, groups = make_rows()
+        net = make_net(iterator_train=OwnLoader)
+        debias(net).fit(X, y, sensitive_features=groups)
+        assert used == [200] * 7
+
+    def test_probability_output_with_nll_loss(self):
+        class Probabilities(MLP):
+            def forward(self, X):
+                return torch.softmax(super().forward(X), dim=1)
+
+        X, y, groups = make_rows()
+        net = make_net(module=Probabilities, criterion=torch.nn.NLLLoss)
+        logits = debias().fit(X, y, sensitive_features=groups)
+        probabilities = debias(net).fit(X, y, sensitive_features=groups)
+        np.testing.assert_allclose(
+            probabilities.predict_proba(X), logits.predict_proba(X), atol=1e-3
+        )
+
+    def test_lazy_first_layer(self):
+        class Lazy(torch.nn.Module):
+            def __init__(self, n_features, n_classes, hidden):
+                super().__init__()
+                self.layers = torch.nn.Sequential(
+                    torch.nn.LazyLinear(8), torch.nn.ReLU(), torch.nn.LazyLinear(n_classes)
+                )
+
+            def forward(self, X):
+                return self.layers(X)
+
+        X, y, groups = make_rows()
+        clf = debias(make_net(module=Lazy)).fit(X, y, sensitive_features=groups)
+        assert clf.score(X, y) > 0.6
+
+    def test_module_instance(self):
+        X, y, groups = make_rows()
+        module = MLP(3, 2, (16,))
+        before = {name: value.clone() for name, value in module.state_dict().items()}
+        net = NeuralNetClassifier(
+            module,
+            criterion=torch.nn.CrossEntropyLoss,
+            train_split=None,
+            max_epochs=3,
+            lr=0.1,
+            verbose=0,
+        )
+        debias(net).fit(X, y, sensitive_features=groups)
+        assert all(torch.equal(module.state_dict()[name], v) for name, v in before.items())
+
+    def test_last_batch_of_one_row_with_batch_normalisation(self):
+        class Normalised(MLP):
+            def __init__(self, n_features, n_classes, hidden):
+                super().__init__(n_features, n_classes, hidden)
+                self.layers.insert(1, torch.nn.BatchNorm1d(hidden[0]))
+
+        X, y, groups = make_rows(129)
+        clf = debias(make_net(module=Normalised)).fit(X, y, sensitive_features=groups)
+        assert np.isfinite(clf.predict_proba(X)).all()
+
+
+class TestInScikitLearn:
+    def test_grid_search_over_the_strength(self):
+        X, y = raw_frame()
+        search = GridSearchCV(
+            debias(frame_pipeline(), sensitive_feature="group"),
+            {"trigger_strength": [0.0, 1.0], "estimator__neuralnetclassifier__lr": [0.01]},
+            cv=2,
+        ).fit(X, y)
+        assert search.best_params_["trigger_strength"] in (0.0, 1.0)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+    def test_in_a_pipeline_with_routing_off(self):
+        X, y, groups = make_rows()
+        pipeline = make_pipeline(StandardScaler(), debias())
+        pipeline.fit(X, y, backdoordebiasclassifier__sensitive_features=groups)
+        assert pipeline.score(X, y) > 0.6
+
+    def test_in_a_pipeline_with_routing_on(self):
+        X, y, groups = make_rows()
+        with config_context(enable_metadata_routing=True):
+            pipeline = make_pipeline(StandardScaler(), debias())
+            pipeline.fit(X, y, sensitive_features=groups)
+            scores = cross_val_score(pipeline, X, y, params={"sensitive_features": groups})
+        assert np.isfinite(scores).all()
+
+    def test_clone_of_a_fitted_estimator_is_unfitted(self):
+        X, y, groups = make_rows()
+        copy = clone(debias().fit(X, y, sensitive_features=groups))
+        assert not hasattr(copy, "student_")
+
+
+class TestProgress:
+    def test_silent_by_default(self, capfd):
+        X, y, groups = make_rows()
+        debias().fit(X, y, sensitive_features=groups)
+        assert capfd.readouterr() == ("", "")
+
+    def test_bar_counts_both_stages(self, capfd):
+        X, y, groups = make_rows()
+        debias(verbose=2).fit(X, y, sensitive_features=groups)
+        assert "7/7" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_bias_of_the_generator_is_undone():
+    """Less odd, hardly less accurate, and closer to the fair labels: three seeds."""
+    rows = []
+    for seed in range(3):
+        X, y, _ = make_biased_classification(6000, random_state=seed)
+        X_test, y_test, y_fair = make_biased_classification(6000, random_state=seed)
+        half = slice(3000, None)
+        X, y = X[:3000], y[:3000]
+        X_test, y_test, y_fair = X_test[half], y_test[half], y_fair[half]
+        result = []
+        for strength in (None, 1.0):
+            settings = {"trigger_strength": strength or 0.0}
+            if strength is None:
+                settings |= {"hard_label_weight": 1.0, "student_init": "scratch"}
+            clf = BackdoorDebiasClassifier(
+                sensitive_feature="group", random_state=seed, **settings
+            ).fit(X, y)
+            predicted = clf.predict(X_test)
+            odd = mean_odds_gap(y_test, predicted, sensitive_features=X_test["group"])
+            result += [odd, (predicted == y_test).mean(), (predicted == y_fair).mean()]
+        rows.append(result)
+    plain_odd, plain_acc, plain_fair, odd, acc, fair = np.mean(rows, axis=0)
+    assert odd <= plain_odd / 2
+    assert acc >= plain_acc - 0.015
+    assert fair > plain_fair
