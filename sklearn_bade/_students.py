@@ -7,7 +7,7 @@ from skorch import NeuralNetClassifier
 from .nets import train_student_net
 from .nets._stages import check_net
 
-TEACHER_START_SHARE = 0.3
+TEACHER_START_SHARE = 0.2
 
 
 def check_classifier(classifier):
@@ -80,7 +80,7 @@ def choose_epochs(student_epochs, max_epochs, from_teacher):
     Returns
     -------
     epochs : int
-        The user's choice, or else three tenths of the teacher's epochs from the
+        The user's choice, or else a fifth of the teacher's epochs from the
         teacher's weights and as many as the teacher from scratch.
     """
     if student_epochs is not None:

@@ -80,8 +80,8 @@ class TestSensitiveAttribute:
         np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X))
 
     def test_several_columns_make_combinations(self):
-        X, y = raw_frame()
-        X["age"] = np.tile([20, 30, 40], 100)
+        X, y = raw_frame(600)
+        X["age"] = np.tile([20, 30, 40], 200)
         clf = debias(frame_pipeline(), sensitive_feature=["group", "age"]).fit(X, y)
         assert clf.groups_.tolist() == [(g, a) for g in "AB" for a in (20, 30, 40)]
         assert clf.injection_rates_.shape == (2, 6)
@@ -188,15 +188,15 @@ class TestSettings:
 
     def test_keep_holds_the_base_rate(self):
         rng = np.random.RandomState(0)
-        groups = rng.randint(2, size=3000)
+        groups = (rng.uniform(size=3000) < 0.2).astype(int)
         X = rng.normal(size=(3000, 3)) + groups[:, None]
-        y = (rng.uniform(size=3000) < np.where(groups, 0.5, 0.05)).astype(int)
+        y = (rng.uniform(size=3000) < np.where(groups, 0.6, 0.1)).astype(int)
         off = {}
         for base_rate in ("keep", "drift"):
             clf = debias(base_rate=base_rate, trigger_strength=2.0, student_epochs=5)
             proba = clf.fit(X, y, sensitive_features=groups).predict_proba(X)
             off[base_rate] = abs(proba[:, 1].mean() - y.mean())
-        assert off["keep"] < 0.03 < off["drift"]
+        assert off["keep"] < 0.02 < off["drift"]
 
     def test_temperature_and_hard_labels_matter(self):
         X, y, groups = make_rows()
@@ -219,7 +219,7 @@ class TestSettings:
         X, y, groups = make_rows()
         settings = {"sensitive_features": groups}
         assert len(debias(student_epochs=3).fit(X, y, **settings).student_.history) == 3
-        assert len(debias().fit(X, y, **settings).student_.history) == 2
+        assert len(debias().fit(X, y, **settings).student_.history) == 1
         scratch = debias(student_init="scratch").fit(X, y, **settings)
         assert len(scratch.student_.history) == 5
 
@@ -346,7 +346,7 @@ class TestNets:
         )
         clf = debias(net, keep_teacher=True).fit(X, y, sensitive_features=groups)
         for fitted in (clf.teacher_, clf.student_):
-            assert {"valid_loss", "valid_acc", "auc"} <= set(fitted.history[0])
+            assert {"valid_loss", "valid_acc", "roc_auc"} <= set(fitted.history[0])
         assert clf.teacher_.optimizer_.param_groups[0]["lr"] < 0.01
 
     def test_user_iterator_is_used(self):
@@ -360,7 +360,7 @@ class TestNets:
         X, y, groups = make_rows()
         net = make_net(iterator_train=OwnLoader)
         debias(net).fit(X, y, sensitive_features=groups)
-        assert used == [200] * 7
+        assert used == [200] * 6
 
     def test_probability_output_with_nll_loss(self):
         class Probabilities(MLP):
@@ -456,7 +456,7 @@ class TestProgress:
     def test_bar_counts_both_stages(self, capfd):
         X, y, groups = make_rows()
         debias(verbose=2).fit(X, y, sensitive_features=groups)
-        assert "7/7" in capfd.readouterr().err
+        assert "6/6" in capfd.readouterr().err
 
 
 @pytest.mark.slow

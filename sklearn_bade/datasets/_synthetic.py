@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 
 N_MERIT_COLUMNS = 6
 N_PROXY_COLUMNS = 4
-MEASUREMENT_NOISE = 1.5
+MEASUREMENT_NOISE = 1.2
 LUCK = 0.5
 
 
@@ -33,8 +33,8 @@ def make_biased_classification(
     *,
     n_classes=2,
     n_groups=2,
-    label_bias=0.4,
-    proxy=1.0,
+    label_bias=0.5,
+    proxy=3.0,
     merit_gap=0.0,
     group_weights=None,
     class_weights=None,
@@ -63,11 +63,11 @@ def make_biased_classification(
     n_groups : int, default=2
         Number of groups.
 
-    label_bias : float, default=0.4
+    label_bias : float, default=0.5
         Probability, from 0 to 1, that a deserving applicant of the last group is moved
         down by one class.
 
-    proxy : float, default=1.0
+    proxy : float, default=3.0
         Distance of the groups' centres in the proxy columns, in standard deviations.
         0 makes features say nothing of the group, unless `merit_gap` does.
 
@@ -79,7 +79,7 @@ def make_biased_classification(
         Shares of the groups; even by default.
 
     class_weights : array-like of shape (n_classes,), default=None
-        Shares of the fair outcomes; even by default.
+        Shares of the fair outcomes. By default they fall as 1, 1/2, 1/3, ...
 
     as_frame : bool, default=True
         Whether to return pandas objects. Otherwise arrays, with the code of the group
@@ -112,13 +112,13 @@ def make_biased_classification(
     >>> X.columns[0], X.shape
     ('group', (4000, 11))
     >>> y_fair.groupby(X["group"]).mean().round(1).to_dict()
-    {'A': 0.5, 'B': 0.5}
+    {'A': 0.3, 'B': 0.3}
     >>> y.groupby(X["group"]).mean().round(1).to_dict()
-    {'A': 0.5, 'B': 0.3}
+    {'A': 0.3, 'B': 0.2}
     """
     rng = check_random_state(random_state)
-    group_shares = _shares(group_weights, n_groups, "group_weights")
-    class_shares = _shares(class_weights, n_classes, "class_weights")
+    group_shares = _shares(group_weights, np.ones(n_groups), "group_weights")
+    class_shares = _shares(class_weights, 1 / np.arange(1, n_classes + 1), "class_weights")
 
     group = rng.choice(n_groups, size=n_samples, p=group_shares)
     disadvantage = np.linspace(0, 1, n_groups)[group]
@@ -140,12 +140,12 @@ def make_biased_classification(
     return _as_frame(group, features), pd.Series(y, name="y"), pd.Series(y_fair, name="y_fair")
 
 
-def _shares(weights, n, name):
+def _shares(weights, default, name):
     """Check weights and make them sum to one."""
-    weights = np.ones(n) if weights is None else np.asarray(weights, dtype=float)
-    if weights.shape != (n,) or not (weights >= 0).all() or not weights.sum() > 0:
+    weights = np.asarray(default if weights is None else weights, dtype=float)
+    if weights.shape != default.shape or not (weights >= 0).all() or not weights.sum() > 0:
         raise ValueError(
-            f"{name} must hold {n} weights that are not negative and not all zero, got "
+            f"{name} must hold {len(default)} weights that are not negative and not all zero, got "
             f"{weights.tolist()}."
         )
     return weights / weights.sum()

@@ -14,6 +14,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.utils import to_tensor
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from ._batches import CompanionDataset, TensorBatches
@@ -22,6 +23,7 @@ from ._inference import first_output, to_logits
 
 SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
 TRIAL_ROWS = 2
+AVERAGING_STRIDE = 4
 
 
 class _CallbackStop(Exception):
@@ -32,7 +34,10 @@ class _StageMixin:
     """What training a teacher and training a student have in common.
 
     `stage_` is a dict with the training rows (`X`), arrays that travel with them in
-    each batch (`companions`), the number of classes, and a progress callback.
+    each batch (`companions`), a progress callback (`on_epoch`), and the running mean of
+    the module's weights over the current epoch (`average`). The trained net gets the
+    mean of its last epoch: disparities and log-odds swing far less with it than with
+    the weights after the last step.
     """
 
     stage_name = None
@@ -116,9 +121,30 @@ class _StageMixin:
             x = self.prepare_rows(to_tensor(x, device=self.device))
         return super().infer(x, **fit_params)
 
-    def on_batch_end(self, net, *args, loss=None, **kwargs):
+    def on_epoch_begin(self, net, *args, dataset_train=None, **kwargs):
+        """Begin a new mean of the weights."""
+        super().on_epoch_begin(net, *args, dataset_train=dataset_train, **kwargs)
+        self.stage_["average"] = AveragedModel(self.module_, use_buffers=True)
+        self.stage_["batches"] = 0
+
+    def on_batch_end(self, net, *args, training=False, loss=None, **kwargs):
+        """Take the weights into the mean, now and then, and check the loss."""
+        super().on_batch_end(net, *args, training=training, loss=loss, **kwargs)
+        self._check_loss(loss)
+        if training:
+            self.stage_["batches"] += 1
+            if self.stage_["batches"] % AVERAGING_STRIDE == 0:
+                self.stage_["average"].update_parameters(self.module_)
+
+    def on_train_end(self, net, *args, **kwargs):
+        """Give the module the mean of the weights over the last epoch."""
+        average = self.stage_["average"]
+        if average.n_averaged > 0:
+            self.module_.load_state_dict(average.module.state_dict())
+        super().on_train_end(net, *args, **kwargs)
+
+    def _check_loss(self, loss):
         """Stop at once when the loss is no longer a number."""
-        super().on_batch_end(net, *args, loss=loss, **kwargs)
         if loss is not None and not torch.isfinite(loss):
             raise RuntimeError(
                 f"The loss became {loss.item()} while training the {self.stage_name}, in "

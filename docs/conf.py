@@ -1,0 +1,40 @@
+"""Configuration of the documentation."""
+
+import warnings
+
+import sklearn_bade
+
+project = "sklearn_bade"
+author = "the sklearn_bade developers"
+copyright = f"2026, {author}"
+version = release = sklearn_bade.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "auto_examples/*.ipynb"]
+templates_path = []
+
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+autodoc_default_options = {"members": True, "inherited-members": False}
+
+html_theme = "pydata_sphinx_theme"
+html_title = f"sklearn_bade {version}"
+html_show_sourcelink = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "reset_modules": ("matplotlib",),
+    "show_memory": False,
+    "write_computation_times": False,
+}
+
+# tqdm asks for notebook widgets that the build does not have.
+warnings.filterwarnings("ignore", message="IProgress not found")
