@@ -69,7 +69,7 @@ class _Case:
 
 
 class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
-    """Make a classifier fairer by a backdoor that cancels the bias of its data.
+    r"""Make a classifier fairer by a backdoor that cancels the bias of its data.
 
     The method is BaDe, "Backdoor for Debias" [1]_. `fit` takes five steps:
 
@@ -185,15 +185,15 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     Notes
     -----
     Write :math:`L_g(x)` for the teacher's log-probabilities on a row stamped with the
-    trigger of group g, :math:`\\bar L` for their mean over all groups, s for the row's
+    trigger of group g, :math:`\bar L` for their mean over all groups, s for the row's
     own group and w for the strength. The soft targets are
 
-    .. math:: q(x) = \\mathrm{softmax}(\\bar L(x) - w (L_s(x) - \\bar L(x)) + c),
+    .. math:: q(x) = \mathrm{softmax}(\bar L(x) - w (L_s(x) - \bar L(x)) + c),
 
     with one offset c per class that keeps the base rate, or zero.
 
     Rows whose sensitive value is missing train with the neutral target
-    :math:`\\bar L`.
+    :math:`\bar L`.
 
     References
     ----------
@@ -445,7 +445,9 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         )
         shift = own_trigger_shift(mean_log_proba, own_log_proba, case.groups)
         strength = check_strength(self.trigger_strength, len(self.classes_))
-        return soft_targets(mean_log_proba, shift, strength, case.y, base_rate=self.base_rate)
+        return soft_targets(
+            mean_log_proba, shift, strength, case.y, base_rate=self.base_rate
+        )
 
     def _distil(self, case, teacher, log_targets, on_epoch):
         """Step 5: a student without backdoor."""

@@ -42,9 +42,7 @@ def locate_columns(X, feature):
     """
     features = feature if isinstance(feature, (list, tuple)) else [feature]
     if not features:
-        raise ValueError(
-            "sensitive_feature is an empty list; name at least one column."
-        )
+        raise ValueError("sensitive_feature is an empty list; name at least one column.")
     return [_locate_column(X, one) for one in features]
 
 
@@ -155,9 +153,7 @@ def encode_groups(table, n_bins):
 
 def _group_labels(combinations, values_per_column):
     """Name each combination of column codes by its values."""
-    labels = [
-        values[codes] for values, codes in zip(values_per_column, combinations.T)
-    ]
+    labels = [values[codes] for values, codes in zip(values_per_column, combinations.T)]
     if len(labels) == 1:
         return np.asarray(labels[0])
     groups = np.empty(len(combinations), dtype=object)

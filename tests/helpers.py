@@ -76,7 +76,9 @@ def load_real(name, data_home):
         column = "RACE"
     else:
         sets = [fetch_adult(subset=s, data_home=data_home) for s in ("train", "test")]
-        tables = [(s.data.copy(), (s.target == ">50K").to_numpy().astype(int)) for s in sets]
+        tables = [
+            (s.data.copy(), (s.target == ">50K").to_numpy().astype(int)) for s in sets
+        ]
         column = name
         for X, _ in tables:
             X["race"] = np.where(X["race"] == "White", "White", "other")

@@ -91,7 +91,7 @@ def test_relabelling_groups_relabels_codes_only(names):
 
 
 def test_one_group_names_its_value():
-    with pytest.raises(ValueError, match="only one group.*'f'"):
+    with pytest.raises(ValueError, match=r"only one group.*'f'"):
         encode(["f", "f", None])
 
 
@@ -106,7 +106,7 @@ def test_infinity_is_refused():
 
 
 def test_nested_values_are_refused_by_type():
-    with pytest.raises(TypeError, match="must be a string or a number.*dict"):
+    with pytest.raises(TypeError, match=r"must be a string or a number.*dict"):
         encode(np.array([{"a": 1}, "b"], dtype=object))
 
 

@@ -57,7 +57,7 @@ def test_balanced_reversal_cancels_exactly(counts):
 
 
 def test_balanced_refuses_other_shapes():
-    with pytest.raises(ValueError, match="3 classes and 2 groups.*mirror"):
+    with pytest.raises(ValueError, match=r"3 classes and 2 groups.*mirror"):
         balanced_rates(np.ones((3, 2)))
 
 
@@ -94,5 +94,7 @@ def test_draw_knows_nothing_of_the_group():
 
 
 def test_draw_without_rows_of_a_class():
-    triggers = draw_triggers(np.zeros(4, int), np.full((2, 2), 0.5), np.random.RandomState(0))
+    triggers = draw_triggers(
+        np.zeros(4, int), np.full((2, 2), 0.5), np.random.RandomState(0)
+    )
     assert sorted(triggers) == [0, 0, 1, 1]

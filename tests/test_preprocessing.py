@@ -18,9 +18,13 @@ def raw_frame(n_samples=60):
     rng = np.random.RandomState(0)
     return pd.DataFrame(
         {
-            "age": np.where(np.arange(n_samples) == 3, np.nan, rng.normal(40, 10, n_samples)),
+            "age": np.where(
+                np.arange(n_samples) == 3, np.nan, rng.normal(40, 10, n_samples)
+            ),
             "rare": np.where(np.arange(n_samples) < 2, 7, 5),
-            "job": np.where(np.arange(n_samples) == 5, None, rng.choice(["x", "y"], n_samples)),
+            "job": np.where(
+                np.arange(n_samples) == 5, None, rng.choice(["x", "y"], n_samples)
+            ),
         }
     )
 
@@ -51,7 +55,7 @@ def test_pandas_polars_and_object_arrays_agree():
 
 def test_columns_without_string_names_get_them():
     assert list(to_pandas(pd.DataFrame([[1, 2]]))) == ["x0", "x1"]
-    assert list(to_pandas(np.array([[1, "a"]], dtype=object)).dtypes.map(str))[0] == "int64"
+    assert to_pandas(np.array([[1, "a"]], dtype=object)).dtypes["x0"] == "int64"
 
 
 @pytest.mark.parametrize("dtype", [bool, int, np.float64])

@@ -30,9 +30,7 @@ def mean_and_shift(views, groups):
     return mean, own_trigger_shift(mean, own, groups)
 
 
-@given(
-    st.integers(2, 5), st.integers(2, 4), st.floats(0, 5), st.integers(0, 1000)
-)
+@given(st.integers(2, 5), st.integers(2, 4), st.floats(0, 5), st.integers(0, 1000))
 def test_targets_are_probabilities_that_keep_the_base_rate(K, G, strength, seed):
     views, groups, y = make_views(K, G, seed)
     log_targets = soft_targets(*mean_and_shift(views, groups), strength, y)
@@ -78,9 +76,9 @@ def test_strength_one_with_two_groups_shows_the_other_trigger():
 
 
 def test_unknown_groups_get_neutral_targets():
-    views, groups, y = make_views()
+    views, groups, _ = make_views()
     groups[:50] = UNKNOWN_GROUP
-    mean, shift = mean_and_shift(views, groups)
+    _, shift = mean_and_shift(views, groups)
     assert (shift[:50] == 0).all()
     assert np.abs(shift[50:]).sum() > 0
 
@@ -98,7 +96,9 @@ def test_offset_reaches_the_rates_from_far_away(scale):
     logits = scale * np.random.RandomState(0).normal(size=(500, 3)) + [5, 0, -5]
     rates = np.array([0.1, 0.2, 0.7])
     offset = base_rate_offset(logits, rates)
-    np.testing.assert_allclose(softmax(logits + offset, axis=1).mean(axis=0), rates, atol=1e-5)
+    np.testing.assert_allclose(
+        softmax(logits + offset, axis=1).mean(axis=0), rates, atol=1e-5
+    )
     assert offset.mean() == pytest.approx(0)
 
 

@@ -85,7 +85,9 @@ def _locate(name, data_home):
             "Fetching data sets needs pooch. Install it with "
             "`pip install sklearn-bade[data]`."
         ) from error
-    home = data_home or os.environ.get("SKLEARN_BADE_DATA") or pooch.os_cache("sklearn_bade")
+    home = (
+        data_home or os.environ.get("SKLEARN_BADE_DATA") or pooch.os_cache("sklearn_bade")
+    )
     target = Path(home) / name
     remote, sha256 = FILES[name]
     try:

@@ -137,7 +137,11 @@ def make_biased_classification(
     features = np.hstack([merit_columns, proxy_columns])
     if not as_frame:
         return np.column_stack([group, features]), y, y_fair
-    return _as_frame(group, features), pd.Series(y, name="y"), pd.Series(y_fair, name="y_fair")
+    return (
+        _as_frame(group, features),
+        pd.Series(y, name="y"),
+        pd.Series(y_fair, name="y_fair"),
+    )
 
 
 def _shares(weights, default, name):
@@ -145,8 +149,8 @@ def _shares(weights, default, name):
     weights = np.asarray(default if weights is None else weights, dtype=float)
     if weights.shape != default.shape or not (weights >= 0).all() or not weights.sum() > 0:
         raise ValueError(
-            f"{name} must hold {len(default)} weights that are not negative and not all zero, got "
-            f"{weights.tolist()}."
+            f"{name} must hold {len(default)} weights that are not negative and not all "
+            f"zero, got {weights.tolist()}."
         )
     return weights / weights.sum()
 

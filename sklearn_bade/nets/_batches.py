@@ -1,5 +1,7 @@
 """Batches cut as whole slices instead of row by row."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from skorch.dataset import Dataset
@@ -102,6 +104,6 @@ class TensorBatches:
         if isinstance(dataset, Subset):
             order, dataset = np.asarray(dataset.indices)[order], dataset.dataset
         bounds = self._bounds(n_rows)
-        for start, stop in zip(bounds, bounds[1:]):
+        for start, stop in pairwise(bounds):
             X, y = dataset[order[start:stop]]
             yield _to_tensors(X), _to_tensors(y)

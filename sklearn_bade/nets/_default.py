@@ -1,5 +1,7 @@
 """The network used when the user brings none."""
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
@@ -33,7 +35,7 @@ class MLP(torch.nn.Module):
         super().__init__()
         widths = [n_features, *hidden]
         layers = []
-        for n_in, n_out in zip(widths, widths[1:]):
+        for n_in, n_out in pairwise(widths):
             layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
         self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], n_classes))
 

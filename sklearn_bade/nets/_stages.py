@@ -107,7 +107,11 @@ class _StageMixin:
         source = getattr(dataset, "dataset", dataset)
         chosen = self.iterator_train if training else self.iterator_valid
         prefix = "iterator_train" if training else "iterator_valid"
-        own_settings = set(self.get_params_for(prefix)) - {"batch_size", "shuffle", "drop_last"}
+        own_settings = set(self.get_params_for(prefix)) - {
+            "batch_size",
+            "shuffle",
+            "drop_last",
+        }
         if chosen is not DataLoader or own_settings or not isinstance(source, Dataset):
             return iterator
         shuffled = isinstance(iterator.sampler, torch.utils.data.RandomSampler)
@@ -246,8 +250,8 @@ def check_net(net):
         )
     if criterion_class not in SUPPORTED_CRITERIA:
         raise ValueError(
-            f"The net's criterion is {criterion_class.__name__}; distillation on soft targets needs "
-            "torch.nn.CrossEntropyLoss (the module returns logits) or "
+            f"The net's criterion is {criterion_class.__name__}; distillation on soft "
+            "targets needs torch.nn.CrossEntropyLoss (the module returns logits) or "
             "torch.nn.NLLLoss (skorch's default: the module returns probabilities)."
         )
 
