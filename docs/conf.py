@@ -16,7 +16,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "auto_examples/*.ipynb"]
-templates_path = []
+templates_path = ["_templates"]
 
 autosummary_generate = True
 numpydoc_show_class_members = False
@@ -35,6 +35,17 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "write_computation_times": False,
 }
+
+
+def skip_request_methods(app, what, name, obj, skip, options):
+    """Leave out scikit-learn's routing methods, which refer to its own glossary."""
+    return skip or (name.startswith("set_") and name.endswith("_request"))
+
+
+def setup(app):
+    """Connect the hooks."""
+    app.connect("autodoc-skip-member", skip_request_methods)
+
 
 # tqdm asks for notebook widgets that the build does not have.
 warnings.filterwarnings("ignore", message="IProgress not found")

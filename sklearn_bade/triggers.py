@@ -72,7 +72,7 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
 
         Returns
         -------
-        X_stamped : same type as X, of shape (n_samples, n_features + n_columns_)
+        X_stamped : same type as X, of shape (n_samples, n_features + n_columns)
             Rows with triggers.
         """
 
