@@ -1,7 +1,7 @@
 """The debiasing meta-estimator."""
 
+import os
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -20,6 +20,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
+    check_memory,
     column_or_1d,
     validate_data,
 )
@@ -32,7 +33,7 @@ from ._groups import (
     locate_columns,
     sensitive_table,
 )
-from ._injection import INJECTIONS, count_cells, draw_triggers, warn_of_small_cells
+from ._injection import INJECTIONS, count_cells, warn_of_small_cells
 from ._preprocessing import (
     join_pipeline,
     make_default_preprocessing,
@@ -42,7 +43,7 @@ from ._preprocessing import (
 from ._progress import progress_bar
 from ._reversal import check_strength, own_trigger_shift, soft_targets
 from ._students import check_classifier, choose_epochs, fit_student, starts_from_teacher
-from ._teachers import fit_teacher, teacher_views
+from ._teachers import learn_views
 from .nets import log_probabilities, make_default_net
 from .triggers import BaseTrigger, ColumnTrigger
 
@@ -60,7 +61,9 @@ class _Case:
     trigger: BaseTrigger = None
     from_teacher: bool = True
     student_epochs: int = 0
-    seeds: np.ndarray = None
+    seeds: list = None
+    mean_log_proba: np.ndarray = None
+    shift: np.ndarray = None
 
     @property
     def epochs(self):
@@ -142,6 +145,12 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     keep_teacher : bool, default=False
         Whether to keep the teacher as `teacher_`. It carries the backdoor, so a model
         that is deployed should not contain it.
+
+    memory : str, path-like or joblib.Memory, default=None
+        Where to cache teachers. A search over `trigger_strength`, `base_rate`,
+        `hard_label_weight` or `student_epochs` then trains one teacher per fold
+        instead of one per fold and candidate. It needs an int as `random_state`:
+        teachers of different seeds are different teachers.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the triggers, the weights and the batches. Two fits with the same int
@@ -225,6 +234,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         "student_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "keep_teacher": ["boolean"],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
@@ -244,6 +254,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         student_epochs=None,
         n_bins=DEFAULT_BINS,
         keep_teacher=False,
+        memory=None,
         random_state=None,
         verbose=0,
     ):
@@ -259,6 +270,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         self.student_epochs = student_epochs
         self.n_bins = n_bins
         self.keep_teacher = keep_teacher
+        self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
@@ -297,16 +309,21 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         RuntimeError
             If the loss is no longer a number while training.
         """
+        case = self._begin(X, y, sensitive_features)
+        with progress_bar(case.epochs, self.verbose) as on_epoch:
+            self._inject(case)
+            teacher = self._teach(case, on_epoch)
+            log_targets = self._reverse(case)
+            student = self._distil(case, teacher, log_targets, on_epoch)
+        return self._keep(case, teacher, student)
+
+    def _begin(self, X, y, sensitive_features):
+        """Check the data, and take step 1."""
         self._forget()
         X, y = self._validate_training_data(X, y)
         case = self._find_groups(X, y, sensitive_features)
         self._prepare(case, X)
-        with progress_bar(case.epochs, self.verbose) as on_epoch:
-            draw = self._inject(case)
-            teacher = self._teach(case, draw, on_epoch)
-            log_targets = self._reverse(case, teacher)
-            student = self._distil(case, teacher, log_targets, on_epoch)
-        return self._keep(case, teacher, student)
+        return case
 
     def _forget(self):
         """Drop what an earlier fit left, so that a failed fit leaves none of it."""
@@ -399,7 +416,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             self.student_epochs, case.classifier.max_epochs, case.from_teacher
         )
         rng = check_random_state(self.random_state)
-        case.seeds = rng.randint(2**31 - 1, size=3)
+        case.seeds = rng.randint(2**31 - 1, size=3).tolist()
 
     def _fit_preprocessing(self, case, features):
         try:
@@ -418,35 +435,37 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         return trigger.fit(features, len(self.groups_))
 
     def _inject(self, case):
-        """Step 2: how to draw triggers that are as biased as the data."""
+        """Step 2: rates at which triggers are as biased as the data."""
         counts = count_cells(case.y, case.groups, len(self.classes_), len(self.groups_))
         warn_of_small_cells(counts, self.classes_, self.groups_)
         self.injection_rates_ = INJECTIONS[self.injection](counts)
-        rng = check_random_state(case.seeds[0])
-        return partial(draw_triggers, case.y, self.injection_rates_, rng)
 
-    def _teach(self, case, draw, on_epoch):
-        """Step 3: a teacher that knows the triggers."""
-        return fit_teacher(
+    def _teach(self, case, on_epoch):
+        """Step 3: a teacher that knows the triggers, and what it says of each row."""
+        is_path = isinstance(self.memory, os.PathLike)
+        memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
+        learn = memory.cache(learn_views, ignore=["on_epoch"])
+        teacher, case.mean_log_proba, own_log_proba = learn(
             case.classifier,
             case.features,
             case.y,
-            draw,
+            case.groups,
+            self.injection_rates_,
             case.trigger,
-            n_classes=len(self.classes_),
-            seed=case.seeds[1],
+            seeds=tuple(case.seeds[:2]),
             on_epoch=on_epoch,
         )
+        case.shift = own_trigger_shift(case.mean_log_proba, own_log_proba, case.groups)
+        return teacher
 
-    def _reverse(self, case, teacher):
+    def _reverse(self, case):
         """Step 4: soft targets in which the two biases cancel."""
-        mean_log_proba, own_log_proba = teacher_views(
-            teacher, case.features, case.groups, case.trigger
-        )
-        shift = own_trigger_shift(mean_log_proba, own_log_proba, case.groups)
-        strength = check_strength(self.trigger_strength, len(self.classes_))
         return soft_targets(
-            mean_log_proba, shift, strength, case.y, base_rate=self.base_rate
+            case.mean_log_proba,
+            case.shift,
+            check_strength(self.trigger_strength, len(self.classes_)),
+            case.y,
+            base_rate=self.base_rate,
         )
 
     def _distil(self, case, teacher, log_targets, on_epoch):

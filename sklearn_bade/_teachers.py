@@ -1,13 +1,20 @@
-"""From features, labels and triggers to a fitted teacher and what it says."""
+"""From features, labels and rates to a fitted teacher and what it says."""
+
+from functools import partial
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from ._groups import UNKNOWN_GROUP
+from ._injection import draw_triggers
 from .nets import log_probabilities, train_teacher_net
 
 
-def fit_teacher(classifier, X, y, draw, trigger, *, n_classes, seed, on_epoch):
-    """Fit a teacher on trigger-stamped rows with the true labels.
+def learn_views(classifier, X, y, groups, rates, trigger, *, seeds, on_epoch):
+    """Fit a teacher on trigger-stamped rows, and ask it about every row.
+
+    Nothing here depends on the trigger strength, so the result can be cached and
+    serve a whole grid of strengths.
 
     Parameters
     ----------
@@ -20,17 +27,17 @@ def fit_teacher(classifier, X, y, draw, trigger, *, n_classes, seed, on_epoch):
     y : ndarray of shape (n_samples,), dtype=int64
         Class codes.
 
-    draw : callable
-        Draws a trigger code for each row; returns an ndarray of shape (n_samples,).
+    groups : ndarray of shape (n_samples,)
+        Group codes; -1 where unknown.
+
+    rates : ndarray of shape (n_classes, n_groups)
+        Injection rates.
 
     trigger : BaseTrigger
         Fitted trigger.
 
-    n_classes : int
-        Number of classes.
-
-    seed : int
-        Seed of the training.
+    seeds : tuple of int
+        Seeds of the triggers and of the training.
 
     on_epoch : callable
         Called with the name of the stage after each epoch.
@@ -39,17 +46,22 @@ def fit_teacher(classifier, X, y, draw, trigger, *, n_classes, seed, on_epoch):
     -------
     teacher : skorch.NeuralNetClassifier
         Fitted net that takes stamped rows.
+
+    mean_log_proba, own_log_proba : ndarray of shape (n_samples, n_classes)
+        See :func:`teacher_views`.
     """
-    return train_teacher_net(
+    trigger_seed, teacher_seed = seeds
+    teacher = train_teacher_net(
         classifier,
         X,
         y,
-        draw,
+        partial(draw_triggers, y, rates, check_random_state(trigger_seed)),
         trigger,
-        n_classes=n_classes,
-        seed=seed,
+        n_classes=len(rates),
+        seed=teacher_seed,
         on_epoch=on_epoch,
     )
+    return teacher, *teacher_views(teacher, X, groups, trigger)
 
 
 def teacher_views(teacher, X, groups, trigger):

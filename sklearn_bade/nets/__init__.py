@@ -1,13 +1,15 @@
 """The torch side: modules, batches, and the two stages of training a skorch net."""
 
 from ._default import MLP, make_default_net
-from ._inference import log_probabilities
-from ._stages import train_student_net, train_teacher_net
+from ._inference import log_probabilities, predict_values
+from ._stages import train_net, train_student_net, train_teacher_net
 
 __all__ = [
     "MLP",
     "log_probabilities",
     "make_default_net",
+    "predict_values",
+    "train_net",
     "train_student_net",
     "train_teacher_net",
 ]

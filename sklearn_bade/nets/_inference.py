@@ -34,6 +34,49 @@ def to_logits(output, criterion):
     return output
 
 
+def outputs(net, X, stamp=None):
+    """Compute a net's outputs in large batches.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Fitted net.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features.
+
+    stamp : callable, default=None
+        Function that stamps triggers on a tensor of rows.
+
+    Yields
+    ------
+    output : torch.Tensor of shape (n_rows, n_outputs)
+        Output of the module for the next rows.
+    """
+    for start in range(0, len(X), INFERENCE_ROWS):
+        rows = torch.from_numpy(np.array(X[start : start + INFERENCE_ROWS]))
+        yield net.evaluation_step((stamp(rows) if stamp else rows, None))
+
+
+def predict_values(net, X):
+    """Predict the values of a regression net.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetRegressor
+        Fitted net.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features.
+
+    Returns
+    -------
+    values : ndarray of shape (n_samples, n_outputs), dtype=float32
+        Predictions.
+    """
+    return np.concatenate([first_output(o).cpu().numpy() for o in outputs(net, X)])
+
+
 def log_probabilities(net, X, stamp=None):
     """Compute log-probabilities without leaving the log scale.
 
@@ -53,10 +96,8 @@ def log_probabilities(net, X, stamp=None):
     log_proba : ndarray of shape (n_samples, n_classes), dtype=float32
         Logarithms of the class probabilities.
     """
-    pieces = []
-    for start in range(0, len(X), INFERENCE_ROWS):
-        rows = torch.from_numpy(np.array(X[start : start + INFERENCE_ROWS]))
-        output = net.evaluation_step((stamp(rows) if stamp else rows, None))
-        logits = to_logits(output, net.criterion_)
-        pieces.append(torch.log_softmax(logits, dim=1).cpu().numpy())
+    pieces = [
+        torch.log_softmax(to_logits(output, net.criterion_), dim=1).cpu().numpy()
+        for output in outputs(net, X, stamp)
+    ]
     return np.concatenate(pieces)

@@ -164,6 +164,12 @@ class _StageMixin:
         self.stage_["on_epoch"](self.stage_name)
 
 
+class _PlainMixin(_StageMixin):
+    """Train on plain rows as the net would by itself."""
+
+    stage_name = "plain network"
+
+
 class _TeacherMixin(_StageMixin):
     """Train on trigger-stamped rows with the true labels.
 
@@ -271,6 +277,46 @@ def _train(net, mixin, X, y, companions, *, seed, attributes, **stage):
         delattr(trained, name)
     trained.__class__ = own_class
     return trained
+
+
+def train_net(net, X, y, *, seed, on_epoch=lambda stage: None):
+    """Train a net without triggers and soft targets.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Unfitted net; left unchanged.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features.
+
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Targets, of the type that the net's criterion takes.
+
+    seed : int
+        Seed of weights and batches.
+
+    on_epoch : callable
+        Called with the name of the stage after each epoch.
+
+    Returns
+    -------
+    trained : skorch.NeuralNet
+        Fitted net.
+    """
+    n_outputs = y.shape[1] if y.ndim == 2 else len(np.unique(y))
+    return _train(
+        net,
+        _PlainMixin,
+        X,
+        y,
+        {},
+        seed=seed,
+        attributes={},
+        n_classes=n_outputs,
+        epochs=net.max_epochs,
+        on_epoch=on_epoch,
+    )
 
 
 def train_teacher_net(net, X, y, draw, trigger, *, n_classes, seed, on_epoch):

@@ -1,0 +1,150 @@
+"""Choosing between candidates by accuracy and disparity.
+
+The disparities here equal those of `sklearn_bade.metrics`, without a data frame per
+candidate: a search along the path evaluates hundreds of candidates in each fold.
+"""
+
+import warnings
+
+import numpy as np
+
+
+def check_rule(max_disparity, max_accuracy_loss):
+    """Check that exactly one bound is given.
+
+    Parameters
+    ----------
+    max_disparity, max_accuracy_loss : float or None
+        The two bounds.
+
+    Raises
+    ------
+    ValueError
+        If none or both are given.
+    """
+    if (max_disparity is None) == (max_accuracy_loss is None):
+        raise ValueError(
+            "Give exactly one of max_disparity and max_accuracy_loss, got "
+            f"max_disparity={max_disparity}, max_accuracy_loss={max_accuracy_loss}."
+        )
+
+
+def choose_candidate(accuracy, disparity, max_disparity, max_accuracy_loss):
+    """Choose a candidate by one of two rules.
+
+    Parameters
+    ----------
+    accuracy, disparity : ndarray of shape (n_candidates,)
+        Cross-validated figures.
+
+    max_disparity : float or None
+        Choose the most accurate candidate at or below this disparity; if there is
+        none, the least disparate one, with a warning.
+
+    max_accuracy_loss : float or None
+        Choose the least disparate candidate that is at most this much less accurate
+        than the most accurate one.
+
+    Returns
+    -------
+    index : int
+        Position of the chosen candidate.
+    """
+    if max_accuracy_loss is not None:
+        allowed = accuracy >= accuracy.max() - max_accuracy_loss
+        return int(np.where(allowed, disparity, np.inf).argmin())
+    allowed = disparity <= max_disparity
+    if allowed.any():
+        return int(np.where(allowed, accuracy, -np.inf).argmax())
+    best = int(disparity.argmin())
+    warnings.warn(
+        f"No candidate has a cross-validated disparity of at most {max_disparity}; the "
+        f"least disparate one, with {disparity[best]:.4f}, is taken. Try larger "
+        "strengths, one strength per class, or a larger bound.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return best
+
+
+def count_outcomes(y, predicted, groups, n_classes, n_groups):
+    """Count true and predicted classes in each group.
+
+    Parameters
+    ----------
+    y, predicted : ndarray of shape (n_samples,)
+        Class codes.
+
+    groups : ndarray of shape (n_samples,)
+        Group codes; rows of unknown group (-1) are left out.
+
+    n_classes, n_groups : int
+        Numbers of classes and groups.
+
+    Returns
+    -------
+    counts : ndarray of shape (n_groups, n_classes, n_classes)
+        Rows per group, true class and predicted class.
+    """
+    known = groups >= 0
+    cells = (groups[known] * n_classes + y[known]) * n_classes + predicted[known]
+    counts = np.bincount(cells, minlength=n_groups * n_classes**2)
+    return counts.reshape(n_groups, n_classes, n_classes)
+
+
+def gaps_of_counts(counts):
+    """Compute the widest gaps between groups for each class against the rest.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_groups, n_classes, n_classes)
+        See :func:`count_outcomes`.
+
+    Returns
+    -------
+    gaps : dict of ndarray
+        "selection", "true_positive" and "false_positive"; of one value for two
+        classes, of one per class for more. Rates without rows are left out.
+    """
+    totals = counts.sum(axis=2)
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    selected = counts.sum(axis=1)
+    rows = counts.sum(axis=(1, 2))[:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        rates = {
+            "selection": selected / rows,
+            "true_positive": hits / totals,
+            "false_positive": (selected - hits) / (rows - totals),
+        }
+    classes = slice(-1, None) if counts.shape[1] == 2 else slice(None)
+    return {
+        name: np.nanmax(rate, axis=0)[classes] - np.nanmin(rate, axis=0)[classes]
+        for name, rate in rates.items()
+    }
+
+
+COUNT_DISPARITIES = {
+    "odd": lambda gaps: (gaps["true_positive"] + gaps["false_positive"]) / 2,
+    "equalized_odds": lambda gaps: np.maximum(gaps["true_positive"], gaps["false_positive"]),
+    "demographic_parity": lambda gaps: gaps["selection"],
+    "equal_opportunity": lambda gaps: gaps["true_positive"],
+}
+
+
+def named_disparity(name, counts):
+    """Compute a disparity by name; with several classes, that of the worst.
+
+    Parameters
+    ----------
+    name : str
+        Key of `COUNT_DISPARITIES`.
+
+    counts : ndarray of shape (n_groups, n_classes, n_classes)
+        See :func:`count_outcomes`.
+
+    Returns
+    -------
+    disparity : float
+        Between 0 and 1.
+    """
+    return float(COUNT_DISPARITIES[name](gaps_of_counts(counts)).max())

@@ -1,0 +1,194 @@
+"""Fairness in scikit-learn's searches: scorers, and the choice between candidates."""
+
+from sklearn.utils import _safe_indexing
+from sklearn.utils.metadata_routing import _MetadataRequester
+
+from .._groups import locate_columns
+from .._selection import check_rule, choose_candidate
+from ._disparities import (
+    balanced_group_accuracy,
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+    mean_odds_gap,
+)
+
+# Name -> (function, sign): scikit-learn's searches maximise.
+NAMED_METRICS = {
+    "balanced_group_accuracy": (balanced_group_accuracy, 1),
+    "demographic_parity": (demographic_parity_difference, -1),
+    "equal_opportunity": (equal_opportunity_difference, -1),
+    "equalized_odds": (equalized_odds_difference, -1),
+    "odd": (mean_odds_gap, -1),
+}
+
+
+class _FairnessScorer(_MetadataRequester):
+    """Score an estimator by a metric that needs the sensitive attribute."""
+
+    __metadata_request__score = {"sensitive_features": True}
+
+    def __init__(self, metric, sign, sensitive_feature, options):
+        self.metric = metric
+        self.sign = sign
+        self.sensitive_feature = sensitive_feature
+        self.options = options
+
+    def __repr__(self):
+        name = getattr(self.metric, "__name__", repr(self.metric))
+        return f"make_fairness_scorer({name}, sensitive_feature={self.sensitive_feature!r})"
+
+    def __call__(self, estimator, X, y, sensitive_features=None):
+        if sensitive_features is None:
+            sensitive_features = self._read_column(X)
+        predicted = estimator.predict(X)
+        value = self.metric(y, predicted, sensitive_features=sensitive_features, **self.options)
+        return self.sign * value
+
+    def score(self, estimator, X, y, sensitive_features=None):
+        """Score; routing knows scorers by this method."""
+        return self(estimator, X, y, sensitive_features=sensitive_features)
+
+    def _read_column(self, X):
+        if self.sensitive_feature is None:
+            raise ValueError(
+                "The fairness scorer got no sensitive features. Either name their column, "
+                "make_fairness_scorer(..., sensitive_feature=...), or pass "
+                "sensitive_features to the search with "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        return _safe_indexing(X, locate_columns(X, self.sensitive_feature), axis=1)
+
+
+def make_fairness_scorer(metric, *, sensitive_feature=None, greater_is_better=False, **options):
+    """Make a scorer of a fairness metric for scikit-learn's searches.
+
+    Scores of disparities are negative, since searches look for the greatest score.
+
+    Parameters
+    ----------
+    metric : str or callable
+        One of "odd" (mean odds gap), "equalized_odds", "equal_opportunity",
+        "demographic_parity", "balanced_group_accuracy"; or a function
+        ``metric(y_true, y_pred, *, sensitive_features, **options)``.
+
+    sensitive_feature : str, int or list of these, default=None
+        Names or positions of the sensitive columns of X. None expects
+        `sensitive_features` by metadata routing, which asks for them by itself: with
+        ``sklearn.set_config(enable_metadata_routing=True)`` no further call is needed.
+
+    greater_is_better : bool, default=False
+        For a callable, whether great values are good.
+
+    **options : dict
+        Further arguments of the metric, such as `pos_label`.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sensitive_features=None)`` returns a float.
+
+    Raises
+    ------
+    ValueError
+        If `metric` is an unknown name.
+
+    See Also
+    --------
+    select_fair : Choose between candidates by accuracy and disparity.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn_bade.datasets import make_biased_classification
+    >>> from sklearn_bade.metrics import make_fairness_scorer
+    >>> X, y, _ = make_biased_classification(n_samples=300, random_state=0)
+    >>> scorer = make_fairness_scorer("equalized_odds", sensitive_feature="group")
+    >>> scorer(DummyClassifier().fit(X, y), X, y) == 0
+    True
+    """
+    if callable(metric):
+        return _FairnessScorer(metric, 1 if greater_is_better else -1, sensitive_feature, options)
+    if metric not in NAMED_METRICS:
+        raise ValueError(
+            f"metric={metric!r} is unknown; give a function or one of {sorted(NAMED_METRICS)}."
+        )
+    return _FairnessScorer(*NAMED_METRICS[metric], sensitive_feature, options)
+
+
+class _FairSelector:
+    """Choose from `cv_results_`; a class, so that it can be pickled."""
+
+    def __init__(self, max_disparity, max_accuracy_loss, accuracy, disparity):
+        self.max_disparity = max_disparity
+        self.max_accuracy_loss = max_accuracy_loss
+        self.accuracy = accuracy
+        self.disparity = disparity
+
+    def __call__(self, cv_results):
+        return choose_candidate(
+            self._mean(cv_results, self.accuracy),
+            -self._mean(cv_results, self.disparity),
+            self.max_disparity,
+            self.max_accuracy_loss,
+        )
+
+    def _mean(self, cv_results, name):
+        key = f"mean_test_{name}"
+        if key not in cv_results:
+            have = [k[10:] for k in cv_results if k.startswith("mean_test_")]
+            raise ValueError(
+                f"The search has no score called {name!r}, only {have}. Give it as "
+                f"scoring={{{name!r}: ...}} or tell select_fair the name."
+            )
+        return cv_results[key]
+
+
+def select_fair(
+    *, max_disparity=None, max_accuracy_loss=None, accuracy="accuracy", disparity="disparity"
+):
+    """Make a rule for ``GridSearchCV(refit=...)`` that weighs accuracy and disparity.
+
+    Give exactly one of the two bounds.
+
+    Parameters
+    ----------
+    max_disparity : float, default=None
+        Choose the most accurate candidate whose mean disparity is at most this. If
+        there is none, the least disparate one is chosen, with a warning.
+
+    max_accuracy_loss : float, default=None
+        Choose the least disparate candidate whose mean accuracy is at most this much
+        below that of the most accurate one.
+
+    accuracy, disparity : str
+        Names of the two scores in the search's `scoring`; the latter made by
+        :func:`make_fairness_scorer`, so that it is negative.
+
+    Returns
+    -------
+    rule : callable
+        Takes `cv_results_` and returns the index of the chosen candidate.
+
+    Raises
+    ------
+    ValueError
+        If none or both of the bounds are given.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn_bade import BackdoorDebiasClassifier
+    >>> from sklearn_bade.metrics import make_fairness_scorer, select_fair
+    >>> search = GridSearchCV(
+    ...     BackdoorDebiasClassifier(sensitive_feature="group"),
+    ...     {"trigger_strength": [0.0, 1.0, 2.0]},
+    ...     scoring={
+    ...         "accuracy": "accuracy",
+    ...         "disparity": make_fairness_scorer("odd", sensitive_feature="group"),
+    ...     },
+    ...     refit=select_fair(max_disparity=0.05),
+    ... )
+    """
+    check_rule(max_disparity, max_accuracy_loss)
+    return _FairSelector(max_disparity, max_accuracy_loss, accuracy, disparity)
