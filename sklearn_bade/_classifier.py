@@ -65,6 +65,13 @@ class _Case:
     mean_log_proba: np.ndarray = None
     shift: np.ndarray = None
 
+    def transform(self, X):
+        """Make the network's input from raw rows that hold the sensitive columns."""
+        features = drop_columns(X, self.positions)
+        if self.preprocessing is not None:
+            features = self.preprocessing.transform(features)
+        return to_float32(features)
+
     @property
     def epochs(self):
         """Number of epochs of both stages."""

@@ -6,25 +6,28 @@ from tqdm.auto import tqdm
 
 
 @contextmanager
-def progress_bar(total, verbose):
-    """Show a bar that advances by one epoch a call.
+def progress_bar(total, verbose, unit="epoch"):
+    """Show a bar that advances by one unit a call.
 
     Parameters
     ----------
     total : int
-        Number of epochs over all stages.
+        Number of units over all stages.
 
     verbose : int
         0 shows nothing; 1 shows the bar where the output is a terminal or a
         notebook; 2 and more show it everywhere.
 
+    unit : str, default="epoch"
+        What the bar counts.
+
     Yields
     ------
     advance : callable
-        Takes the name of the stage that has finished an epoch.
+        Takes the name of the stage that has finished a unit.
     """
     disable = {0: True, 1: None}.get(int(verbose), False)
-    with tqdm(total=total, disable=disable, unit="epoch", leave=False) as bar:
+    with tqdm(total=total, disable=disable, unit=unit, leave=False) as bar:
 
         def advance(stage):
             bar.set_description(stage, refresh=False)

@@ -125,7 +125,9 @@ def gaps_of_counts(counts):
 
 COUNT_DISPARITIES = {
     "odd": lambda gaps: (gaps["true_positive"] + gaps["false_positive"]) / 2,
-    "equalized_odds": lambda gaps: np.maximum(gaps["true_positive"], gaps["false_positive"]),
+    "equalized_odds": lambda gaps: np.maximum(
+        gaps["true_positive"], gaps["false_positive"]
+    ),
     "demographic_parity": lambda gaps: gaps["selection"],
     "equal_opportunity": lambda gaps: gaps["true_positive"],
 }

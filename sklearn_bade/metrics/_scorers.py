@@ -42,7 +42,9 @@ class _FairnessScorer(_MetadataRequester):
         if sensitive_features is None:
             sensitive_features = self._read_column(X)
         predicted = estimator.predict(X)
-        value = self.metric(y, predicted, sensitive_features=sensitive_features, **self.options)
+        value = self.metric(
+            y, predicted, sensitive_features=sensitive_features, **self.options
+        )
         return self.sign * value
 
     def score(self, estimator, X, y, sensitive_features=None):
@@ -60,7 +62,9 @@ class _FairnessScorer(_MetadataRequester):
         return _safe_indexing(X, locate_columns(X, self.sensitive_feature), axis=1)
 
 
-def make_fairness_scorer(metric, *, sensitive_feature=None, greater_is_better=False, **options):
+def make_fairness_scorer(
+    metric, *, sensitive_feature=None, greater_is_better=False, **options
+):
     """Make a scorer of a fairness metric for scikit-learn's searches.
 
     Scores of disparities are negative, since searches look for the greatest score.
@@ -108,10 +112,13 @@ def make_fairness_scorer(metric, *, sensitive_feature=None, greater_is_better=Fa
     True
     """
     if callable(metric):
-        return _FairnessScorer(metric, 1 if greater_is_better else -1, sensitive_feature, options)
+        return _FairnessScorer(
+            metric, 1 if greater_is_better else -1, sensitive_feature, options
+        )
     if metric not in NAMED_METRICS:
         raise ValueError(
-            f"metric={metric!r} is unknown; give a function or one of {sorted(NAMED_METRICS)}."
+            f"metric={metric!r} is unknown; give a function or one of "
+            f"{sorted(NAMED_METRICS)}."
         )
     return _FairnessScorer(*NAMED_METRICS[metric], sensitive_feature, options)
 
@@ -145,7 +152,11 @@ class _FairSelector:
 
 
 def select_fair(
-    *, max_disparity=None, max_accuracy_loss=None, accuracy="accuracy", disparity="disparity"
+    *,
+    max_disparity=None,
+    max_accuracy_loss=None,
+    accuracy="accuracy",
+    disparity="disparity",
 ):
     """Make a rule for ``GridSearchCV(refit=...)`` that weighs accuracy and disparity.
 

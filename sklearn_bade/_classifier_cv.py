@@ -1,0 +1,554 @@
+"""The debiasing meta-estimator that chooses its own strength."""
+
+import time
+import warnings
+from itertools import product
+from numbers import Integral, Real
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from ._classifier import BackdoorDebiasClassifier
+from ._groups import UNKNOWN_GROUP
+from ._path import OFFSET_ROWS, fit_path, path_probabilities
+from ._progress import progress_bar
+from ._reversal import check_strength
+from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, named_disparity
+
+DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
+DEFAULT_CLASS_STRENGTHS = np.linspace(0, 3, 9)
+MAX_CANDIDATES = 5000
+PASSED_ON = (
+    "sensitive_feature",
+    "injection",
+    "trigger",
+    "student_init",
+    "student_epochs",
+    "n_bins",
+    "memory",
+)
+
+
+class _Predictions(ClassifierMixin, BaseEstimator):
+    """A classifier that has already predicted, for scikit-learn's scorers."""
+
+    def __init__(self, classes, proba):
+        self.classes_ = classes
+        self.proba = proba
+
+    def predict_proba(self, X):
+        return self.proba
+
+    def predict(self, X):
+        return self.classes_[self.proba.argmax(axis=1)]
+
+
+def _predict_fold(debiaser, X, y, sensitive, train, test, candidates, scorer):
+    """Train one teacher and one path, and predict the test rows with every candidate.
+
+    Returns
+    -------
+    fold : dict
+        "predicted" and "scores" of all candidates, and the times they took in seconds.
+    """
+    start = time.perf_counter()
+    with warnings.catch_warnings():
+        # The refit on all rows will name small cells; those of folds are no news.
+        warnings.filterwarnings("ignore", "Few rows", UserWarning)
+        case = debiaser._begin(_safe_indexing(X, train), y[train], sensitive[train])
+        debiaser._inject(case)
+    teacher = debiaser._teach(case, lambda stage: None)
+    path = fit_path(case, teacher, seed=case.seeds[2], on_epoch=lambda stage: None)
+    train_parts = path.parts(case.features[:OFFSET_ROWS])
+    fitted = time.perf_counter()
+
+    X_test = _safe_indexing(X, test)
+    test_parts = path.parts(case.transform(X_test))
+    predicted = np.empty((len(candidates), len(test)), dtype=np.int32)
+    scores = np.empty(len(candidates))
+    for i, candidate in enumerate(candidates):
+        strength, offset = candidate["trigger_strength"], 0.0
+        if candidate["base_rate"] == "keep":
+            offset = path.offset(train_parts, strength)
+        proba = path_probabilities(test_parts, strength, offset)
+        predicted[i] = proba.argmax(axis=1)
+        if scorer is not None:
+            scores[i] = scorer(proba, X_test, y[test])
+    return {
+        "predicted": predicted,
+        "score": scores,
+        "fit_time": fitted - start,
+        "score_time": time.perf_counter() - fitted,
+    }
+
+
+class _ProbabilityScorer:
+    """Apply a scikit-learn scorer to probabilities and class codes."""
+
+    def __init__(self, scoring, classes):
+        self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+        self.classes = classes
+
+    def __call__(self, proba, X, y):
+        return self.scorer(_Predictions(self.classes, proba), X, self.classes[y])
+
+
+def _summarize(name, by_fold):
+    """Make a search's keys from figures of shape (n_folds, n_candidates)."""
+    results = {f"split{i}_test_{name}": values for i, values in enumerate(by_fold)}
+    results[f"mean_test_{name}"] = by_fold.mean(axis=0)
+    results[f"std_test_{name}"] = by_fold.std(axis=0)
+    return results
+
+
+def _rank(values):
+    return rankdata(-values, method="min").astype(np.int32)
+
+
+class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
+    """Debias with a trigger strength that is chosen by cross-validation.
+
+    A teacher does not depend on the strength, and the students of all strengths lie
+    close to a line: so each fold trains one teacher, one student and one small network
+    for the direction of the line, and then predicts with every strength at once. The
+    chosen candidate is refitted on all data as a
+    :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+
+    Parameters
+    ----------
+    estimator : estimator object, default=None
+        What to debias, see :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+
+    sensitive_feature : str, int, list of these, or callable, default=None
+        Sensitive columns of X, see :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+
+    trigger_strengths : array-like of shape (n_strengths,), default=None
+        Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`.
+
+    base_rates : tuple of {"keep", "drift"}, default=("keep", "drift")
+        Base rate modes to try with each strength.
+
+    per_class : bool, default=False
+        Whether each class has a strength of its own; all combinations are tried. It
+        helps where gaps differ in sign between classes, and costs no training.
+
+    disparity : {"odd", "equalized_odds", "demographic_parity", "equal_opportunity"} or \
+            callable, default="odd"
+        What to keep small, see :mod:`sklearn_bade.metrics`; "odd" is the mean odds
+        gap. A callable ``disparity(y_true, y_pred, *, sensitive_features)`` returns a
+        float.
+
+    max_disparity : float, default=0.02
+        The most accurate candidate whose cross-validated disparity is at most this is
+        chosen; if there is none, the least disparate one, with a warning.
+
+    max_accuracy_loss : float, default=None
+        If given, it replaces `max_disparity`: the least disparate candidate is chosen
+        whose cross-validated accuracy is at most this much below that of the most
+        accurate one.
+
+    scoring : str or callable, default=None
+        If given, it replaces both: a scikit-learn scorer whose mean over the folds is
+        maximised.
+
+    cv : int, cross-validation generator or iterable, default=5
+        Folds. An int makes as many, stratified by class and group together.
+
+    injection, trigger, student_init, student_epochs, n_bins, memory
+        See :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+
+    n_jobs : int, default=None
+        Number of folds that are computed at the same time. None means 1.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of folds, triggers, weights and batches.
+
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar in terminals and notebooks, 2 everywhere.
+
+    Attributes
+    ----------
+    best_strength_ : float or tuple of float
+        Chosen strength; one per class if `per_class`.
+
+    best_params_ : dict
+        Chosen `trigger_strength` and `base_rate`.
+
+    best_score_ : float
+        Cross-validated accuracy of the chosen candidate, or its mean score if
+        `scoring` is given.
+
+    best_index_ : int
+        Position of the chosen candidate in `cv_results_`.
+
+    cv_results_ : dict of ndarray of shape (n_candidates,)
+        The keys of scikit-learn's searches, of which a pandas frame can be made:
+        "params", "param_trigger_strength", "param_base_rate", fit and score times,
+        and for accuracy, disparity and (if `scoring` is given) score "split0_test_...",
+        "mean_test_...", "std_test_..." and "rank_test_...". Disparities are positive.
+        "pooled_test_disparity", from the predictions of all folds together, is what
+        the choice is made by: the mean over folds overrates a gap, since each fold
+        adds noise to it before its sign is dropped.
+
+    estimator_ : BackdoorDebiasClassifier
+        The chosen candidate, fitted on all data.
+
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+
+    groups_ : ndarray of shape (n_groups,)
+        Values of the sensitive attribute.
+
+    n_splits_ : int
+        Number of folds.
+
+    n_features_in_ : int
+        Number of features seen during `fit`, sensitive columns included.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`. Only if X has string column names.
+
+    See Also
+    --------
+    BackdoorDebiasClassifier : With a given strength.
+    sklearn_bade.inspection.StrengthPathDisplay : A picture of the choice.
+
+    References
+    ----------
+    S. Wu, Q. He, Q. Yu and J. Sang, "Backdoor for Debias: Mitigating Model Bias with
+    Backdoor Attack-based Artificial Bias", arXiv:2303.01504. The linear path is ours.
+
+    Examples
+    --------
+    >>> from sklearn_bade import BackdoorDebiasClassifierCV
+    >>> from sklearn_bade.datasets import make_biased_classification
+    >>> X, y, _ = make_biased_classification(n_samples=600, random_state=0)
+    >>> clf = BackdoorDebiasClassifierCV(
+    ...     sensitive_feature="group", max_accuracy_loss=0.02, cv=2, random_state=0
+    ... ).fit(X, y)
+    >>> len(clf.cv_results_["params"])
+    40
+    >>> clf.predict(X.drop(columns="group")).shape
+    (600,)
+    """
+
+    __metadata_request__fit = {"sensitive_features": True}
+
+    _parameter_constraints: dict = {
+        **{
+            name: BackdoorDebiasClassifier._parameter_constraints[name]
+            for name in ("estimator", "random_state", "verbose", *PASSED_ON)
+        },
+        "trigger_strengths": ["array-like", None],
+        "base_rates": ["array-like"],
+        "per_class": ["boolean"],
+        "disparity": [StrOptions(set(COUNT_DISPARITIES)), callable],
+        "max_disparity": [Interval(Real, 0, None, closed="left")],
+        "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
+        "scoring": [str, callable, None],
+        "cv": ["cv_object"],
+        "n_jobs": [Integral, None],
+    }
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        sensitive_feature=None,
+        trigger_strengths=None,
+        base_rates=("keep", "drift"),
+        per_class=False,
+        disparity="odd",
+        max_disparity=0.02,
+        max_accuracy_loss=None,
+        scoring=None,
+        cv=5,
+        injection="mirror",
+        trigger="auto",
+        student_init="auto",
+        student_epochs=None,
+        n_bins=2,
+        memory=None,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.estimator = estimator
+        self.sensitive_feature = sensitive_feature
+        self.trigger_strengths = trigger_strengths
+        self.base_rates = base_rates
+        self.per_class = per_class
+        self.disparity = disparity
+        self.max_disparity = max_disparity
+        self.max_accuracy_loss = max_accuracy_loss
+        self.scoring = scoring
+        self.cv = cv
+        self.injection = injection
+        self.trigger = trigger
+        self.student_init = student_init
+        self.student_epochs = student_epochs
+        self.n_bins = n_bins
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sensitive_features=None):
+        """Choose the strength and fit the debiased classifier.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Training data, see :meth:`BackdoorDebiasClassifier.fit`.
+
+        y : array-like of shape (n_samples,)
+            Class labels of any type.
+
+        sensitive_features : array-like or dataframe of shape (n_samples,) or \
+                (n_samples, n_columns), default=None
+            Sensitive values of the rows; they take precedence over the columns named
+            by `sensitive_feature`, which are removed from X all the same.
+
+        Returns
+        -------
+        self : BackdoorDebiasClassifierCV
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            As :meth:`BackdoorDebiasClassifier.fit`; also for unknown base rates,
+            strengths that are negative or not finite, and folds that lack a class or
+            have only one group.
+        """
+        rng = check_random_state(self.random_state)
+        final = self._make_debiaser(rng)
+        X_checked, codes = final._validate_training_data(X, y)
+        groups = final._find_groups(X_checked, codes, sensitive_features).groups
+        self.classes_, self.groups_ = final.classes_, final.groups_
+        candidates = self._make_candidates()
+        folds = self._make_folds(X_checked, codes, groups, rng)
+        with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
+            outcomes = self._predict_folds(
+                X_checked, codes, groups, folds, candidates, rng, advance
+            )
+            self._tabulate(codes, groups, folds, candidates, outcomes)
+            self._choose()
+            final.set_params(**self.best_params_)
+            self.estimator_ = final.fit(X, y, sensitive_features=sensitive_features)
+            advance("refit")
+        self.n_features_in_ = final.n_features_in_
+        if hasattr(final, "feature_names_in_"):
+            self.feature_names_in_ = final.feature_names_in_
+        return self
+
+    def _make_debiaser(self, rng):
+        """Make a debiaser with what both classes have in common."""
+        settings = {name: getattr(self, name) for name in PASSED_ON}
+        return BackdoorDebiasClassifier(
+            self.estimator, random_state=int(rng.randint(2**31 - 1)), **settings
+        )
+
+    def _make_candidates(self):
+        """List the parameters of all candidates."""
+        n_classes = len(self.classes_)
+        strengths = self.trigger_strengths
+        if strengths is None:
+            strengths = DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS
+        strengths = np.asarray(strengths, dtype=float)
+        if strengths.ndim != 1 or not len(strengths):
+            raise ValueError(
+                "trigger_strengths must be a list of numbers, got an array of shape "
+                f"{strengths.shape}."
+            )
+        check_strength(strengths, len(strengths))
+        unknown = set(self.base_rates) - {"keep", "drift"}
+        if unknown or not len(self.base_rates):
+            raise ValueError(
+                "base_rates must hold 'keep', 'drift' or both, got "
+                f"{list(self.base_rates)}."
+            )
+        if self.per_class:
+            n_candidates = len(strengths) ** n_classes * len(self.base_rates)
+            if n_candidates > MAX_CANDIDATES:
+                raise ValueError(
+                    f"per_class=True with {n_classes} classes and {len(strengths)} "
+                    f"strengths makes {n_candidates} candidates; give fewer "
+                    "trigger_strengths."
+                )
+            strengths = product(strengths.tolist(), repeat=n_classes)
+        else:
+            strengths = strengths.tolist()
+        return [
+            {"trigger_strength": strength, "base_rate": base_rate}
+            for strength, base_rate in product(strengths, self.base_rates)
+        ]
+
+    def _make_folds(self, X, y, groups, rng):
+        """Split the rows, and check that each part can be trained on."""
+        if isinstance(self.cv, Integral):
+            splitter = StratifiedKFold(
+                self.cv, shuffle=True, random_state=int(rng.randint(2**31 - 1))
+            )
+            strata = self._strata(y, groups)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+                folds = list(splitter.split(X, strata))
+        else:
+            folds = list(check_cv(self.cv, y, classifier=True).split(X, y))
+        for i, (train, _) in enumerate(folds):
+            n_classes, known = len(np.unique(y[train])), groups[train] != UNKNOWN_GROUP
+            if n_classes < len(self.classes_) or len(np.unique(groups[train][known])) < 2:
+                raise ValueError(
+                    f"The training rows of fold {i} lack a class or have only one group. "
+                    "Use fewer folds, or merge rare classes and groups."
+                )
+        self.n_splits_ = len(folds)
+        return folds
+
+    def _strata(self, y, groups):
+        """Combine classes and groups; cells too small to be split go by class alone."""
+        strata = y * (len(self.groups_) + 1) + groups + 1
+        cells, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
+        return np.where(counts[inverse] < self.cv, -1 - y, cells[inverse])
+
+    def _predict_folds(self, X, y, groups, folds, candidates, rng, advance):
+        """Predict the test rows of all folds with all candidates."""
+        labels = np.array([str(label) for label in self.groups_], dtype=object)
+        sensitive = np.where(groups == UNKNOWN_GROUP, None, labels[groups])
+        scorer = None
+        if self.scoring is not None:
+            scorer = _ProbabilityScorer(self.scoring, self.classes_)
+        tasks = (
+            delayed(_predict_fold)(
+                self._make_debiaser(rng), X, y, sensitive, train, test, candidates, scorer
+            )
+            for train, test in folds
+        )
+        outcomes = []
+        for outcome in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
+            outcomes.append(outcome)
+            advance("folds")
+        return outcomes
+
+    def _tabulate(self, y, groups, folds, candidates, outcomes):
+        """Fill `cv_results_`."""
+        strengths = np.empty(len(candidates), dtype=object if self.per_class else float)
+        strengths[:] = [candidate["trigger_strength"] for candidate in candidates]
+        base_rates = np.array([candidate["base_rate"] for candidate in candidates])
+        results = {
+            "param_trigger_strength": np.ma.array(strengths),
+            "param_base_rate": np.ma.array(base_rates),
+            "params": candidates,
+        }
+        for name in ("fit_time", "score_time"):
+            times = np.array([outcome[name] for outcome in outcomes])
+            results[f"mean_{name}"] = np.full(len(candidates), times.mean())
+            results[f"std_{name}"] = np.full(len(candidates), times.std())
+        predicted = [outcome["predicted"] for outcome in outcomes]
+        tests = [test for _, test in folds]
+        accuracy = np.array([(p == y[t]).mean(axis=1) for p, t in zip(predicted, tests)])
+        disparity = np.array(
+            [self._disparities(p, y[t], groups[t]) for p, t in zip(predicted, tests)]
+        )
+        every = np.concatenate(tests)
+        results |= _summarize("accuracy", accuracy) | _summarize("disparity", disparity)
+        results["pooled_test_disparity"] = self._disparities(
+            np.hstack(predicted), y[every], groups[every]
+        )
+        results["rank_test_accuracy"] = _rank(results["mean_test_accuracy"])
+        results["rank_test_disparity"] = _rank(-results["pooled_test_disparity"])
+        if self.scoring is not None:
+            results |= _summarize("score", np.array([o["score"] for o in outcomes]))
+            results["rank_test_score"] = _rank(results["mean_test_score"])
+        self.cv_results_ = results
+
+    def _disparities(self, predicted, y, groups):
+        """Compute the disparity of each candidate's predictions."""
+        if callable(self.disparity):
+            known = groups != UNKNOWN_GROUP
+            names = np.array([str(label) for label in self.groups_])[groups[known]]
+            truth = self.classes_[y[known]]
+            return np.array(
+                [
+                    self.disparity(truth, self.classes_[p[known]], sensitive_features=names)
+                    for p in predicted
+                ]
+            )
+        sizes = len(self.classes_), len(self.groups_)
+        return np.array(
+            [
+                named_disparity(self.disparity, count_outcomes(y, p, groups, *sizes))
+                for p in predicted
+            ]
+        )
+
+    def _choose(self):
+        """Choose a candidate by the rule that was asked for."""
+        results = self.cv_results_
+        if self.scoring is not None:
+            self.best_index_ = int(results["mean_test_score"].argmax())
+            self.best_score_ = float(results["mean_test_score"][self.best_index_])
+        else:
+            loss = self.max_accuracy_loss
+            self.best_index_ = choose_candidate(
+                results["mean_test_accuracy"],
+                results["pooled_test_disparity"],
+                None if loss is not None else self.max_disparity,
+                loss,
+            )
+            self.best_score_ = float(results["mean_test_accuracy"][self.best_index_])
+        self.best_params_ = results["params"][self.best_index_]
+        self.best_strength_ = self.best_params_["trigger_strength"]
+
+    def predict_proba(self, X):
+        """Estimate class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features) or \
+                (n_samples, n_features - n_sensitive_columns)
+            Features, with or without the sensitive columns, which are not used.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict_proba(X)
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features) or \
+                (n_samples, n_features - n_sensitive_columns)
+            Features, with or without the sensitive columns, which are not used.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Labels, of the type that `fit` was given.
+        """
+        check_is_fitted(self)
+        return self.estimator_.predict(X)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "estimator_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        debiaser_tags = get_tags(BackdoorDebiasClassifier(self.estimator))
+        tags.input_tags = debiaser_tags.input_tags
+        tags.classifier_tags = debiaser_tags.classifier_tags
+        return tags
