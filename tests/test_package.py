@@ -10,7 +10,7 @@ import pytest
 import sklearn_bade
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC_MODULES = ["", ".datasets", ".metrics", ".triggers"]
+PUBLIC_MODULES = ["", ".datasets", ".inspection", ".metrics", ".triggers"]
 
 
 def public_names():
@@ -31,7 +31,7 @@ def test_version_is_the_same_everywhere():
     assert f"\n{sklearn_bade.__version__} " in (ROOT / "CHANGELOG.rst").read_text()
 
 
-@pytest.mark.parametrize("module", ["_groups", "_injection", "_reversal"])
+@pytest.mark.parametrize("module", ["_groups", "_injection", "_reversal", "_selection"])
 def test_modules_that_know_no_torch(module):
     tree = ast.parse((ROOT / "sklearn_bade" / f"{module}.py").read_text())
     imported = {

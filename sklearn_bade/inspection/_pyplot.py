@@ -1,0 +1,31 @@
+"""Matplotlib, imported only where a picture is drawn."""
+
+
+def make_axes(ax):
+    """Return the axes to draw on, making new ones if there are none.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes or None
+        The user's axes.
+
+    Returns
+    -------
+    ax : matplotlib.axes.Axes
+        Axes to draw on.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib import pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            "Displays need matplotlib. Install it with `pip install sklearn-bade[plot]`."
+        ) from error
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained")
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax

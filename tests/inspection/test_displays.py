@@ -1,0 +1,145 @@
+import sys
+
+import matplotlib
+import numpy as np
+import pytest
+from helpers import make_net, make_rows
+from matplotlib import pyplot as plt
+from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.inspection import GroupRatesDisplay, StrengthPathDisplay
+from sklearn_bade.metrics import group_rates, make_fairness_scorer, select_fair
+
+matplotlib.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def data_with_column():
+    X, y, groups = make_rows()
+    return np.column_stack([X, groups]), y, groups
+
+
+def fit_search(**settings):
+    X, y, _ = data_with_column()
+    return BackdoorDebiasClassifierCV(
+        make_net(),
+        sensitive_feature=3,
+        trigger_strengths=[0.0, 1.0, 2.0],
+        max_accuracy_loss=0.05,
+        cv=2,
+        random_state=0,
+        **settings,
+    ).fit(X, y)
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+class TestStrengthPath:
+    def test_curves_show_the_results(self):
+        clf = fit_search()
+        display = StrengthPathDisplay.from_estimator(clf, annotate_every=1)
+        assert len(display.lines_) == 2
+        kept = clf.cv_results_["param_base_rate"] == "keep"
+        x, y = display.lines_[0].get_data()
+        np.testing.assert_array_equal(x, clf.cv_results_["pooled_test_disparity"][kept])
+        np.testing.assert_array_equal(y, clf.cv_results_["mean_test_accuracy"][kept])
+        assert texts(display.ax_) == ["0", "1", "2"] * 2
+        assert display.ax_.get_xlabel() == "mean odds gap (0 is equal)"
+        legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+        assert legend[-1] == f"chosen: strength {clf.best_strength_:.2g}"
+
+    def test_peers_and_given_axes(self):
+        _, ax = plt.subplots()
+        display = StrengthPathDisplay.from_estimator(
+            fit_search(), ax=ax, peers={"plain": (0.2, 0.8)}
+        )
+        assert display.ax_ is ax
+        assert display.figure_ is ax.figure
+        assert "plain" in texts(ax)
+
+    def test_one_strength_per_class_is_a_cloud(self):
+        clf = fit_search(per_class=True, base_rates=["keep"])
+        display = StrengthPathDisplay.from_estimator(clf)
+        assert display.lines_[0].get_linestyle() == "None"
+        assert len(display.lines_[0].get_xdata()) == 9
+
+    def test_grid_search(self):
+        X, y, _ = data_with_column()
+        search = GridSearchCV(
+            BackdoorDebiasClassifier(make_net(), sensitive_feature=3, random_state=0),
+            {"trigger_strength": [0.0, 1.0]},
+            scoring={
+                "accuracy": "accuracy",
+                "gap": make_fairness_scorer("odd", sensitive_feature=3),
+            },
+            refit=select_fair(max_accuracy_loss=0.1, disparity="gap"),
+            cv=2,
+        ).fit(X, y)
+        display = StrengthPathDisplay.from_estimator(search, disparity="gap")
+        x, _ = display.lines_[0].get_data()
+        np.testing.assert_array_equal(x, -search.cv_results_["mean_test_gap"])
+        assert display.best_index == search.best_index_
+        with pytest.raises(ValueError, match=r"no score called 'disparity', only"):
+            StrengthPathDisplay.from_cv_results(search.cv_results_)
+
+    def test_results_without_strengths(self):
+        with pytest.raises(ValueError, match=r"no trigger_strength.*\['C'\]"):
+            StrengthPathDisplay.from_cv_results({"param_C": [1], "mean_test_score": [1]})
+
+
+class TestGroupRates:
+    def test_bars_show_the_rates(self):
+        X, y, groups = data_with_column()
+        clf = BackdoorDebiasClassifier(make_net(), sensitive_feature=3, random_state=0)
+        display = GroupRatesDisplay.from_estimator(clf.fit(X, y), X, y)
+        expected = group_rates(y, clf.predict(X), sensitive_features=groups)
+        for bars, group in zip(display.bars_, (0, 1)):
+            heights = [bar.get_height() for bar in bars]
+            np.testing.assert_allclose(heights, expected.loc[group].iloc[2:])
+
+    def test_counts_are_those_of_the_rates(self):
+        y_true, groups = [1, 1, 0, 1, 0, 0], ["a"] * 3 + ["b"] * 3
+        display = GroupRatesDisplay.from_predictions(
+            y_true, y_true, sensitive_features=groups
+        )
+        assert display.counts.loc["a"].tolist() == [3, 2, 1]
+        assert display.counts.loc["b"].tolist() == [3, 1, 2]
+
+    def test_confidence_limits_are_wilsons(self):
+        y_true, y_pred = [1] * 10, [1] * 5 + [0] * 5
+        groups = ["a", "b"] * 5
+        y_true, y_pred, groups = y_true + [0, 0], y_pred + [0, 0], [*groups, "a", "b"]
+        display = GroupRatesDisplay.from_predictions(
+            y_true, y_pred, sensitive_features=groups
+        )
+        low, high = display._confidence_limits()
+        # Three of five, and two of five: published limits of the Wilson interval.
+        assert low.loc["a", "true_positive_rate"] == pytest.approx(0.2307, abs=1e-4)
+        assert high.loc["b", "true_positive_rate"] == pytest.approx(0.7693, abs=1e-4)
+
+    def test_sensitive_values_by_argument_or_error(self):
+        X, y, groups = make_rows()
+        clf = BackdoorDebiasClassifier(make_net(), random_state=0)
+        clf.fit(X, y, sensitive_features=groups)
+        GroupRatesDisplay.from_estimator(clf, X, y, sensitive_features=groups)
+        with pytest.raises(ValueError, match="No sensitive attribute was given"):
+            GroupRatesDisplay.from_estimator(clf, X, y)
+
+    def test_only_classifiers(self):
+        with pytest.raises(ValueError, match="is not a classifier"):
+            GroupRatesDisplay.from_estimator(StandardScaler(), [[0]], [0])
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"sklearn-bade\[plot\]"):
+        StrengthPathDisplay([0.0], [1.0], [0.0]).plot()

@@ -1,0 +1,119 @@
+import pickle
+
+import numpy as np
+import pytest
+from helpers import make_net, make_rows
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_bade import BackdoorDebiasClassifier
+from sklearn_bade import metrics as bade_metrics
+from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap, select_fair
+from sklearn_bade.metrics._scorers import NAMED_METRICS
+
+
+def data_with_column():
+    X, y, groups = make_rows()
+    return np.column_stack([X, groups]), y, groups
+
+
+def debiaser(**settings):
+    return BackdoorDebiasClassifier(make_net(), random_state=0, **settings)
+
+
+@pytest.mark.parametrize("name", sorted(NAMED_METRICS))
+def test_named_scorers_have_the_sign_of_a_score(name):
+    X, y, groups = data_with_column()
+    clf = debiaser(sensitive_feature=3).fit(X, y)
+    score = make_fairness_scorer(name, sensitive_feature=3)(clf, X, y)
+    function, sign = NAMED_METRICS[name]
+    assert score == sign * function(y, clf.predict(X), sensitive_features=groups)
+    assert sign == (1 if name == "balanced_group_accuracy" else -1)
+    assert function.__name__ in bade_metrics.__all__
+
+
+def test_callables_and_options():
+    X, y, groups = data_with_column()
+    clf = debiaser(sensitive_feature=3).fit(X, y)
+    scorer = make_fairness_scorer(
+        mean_odds_gap, sensitive_feature=3, greater_is_better=True, pos_label=0
+    )
+    expected = mean_odds_gap(y, clf.predict(X), sensitive_features=groups, pos_label=0)
+    assert scorer(clf, X, y) == expected
+
+
+def test_grid_search_with_a_column_and_routing_off():
+    X, y, _ = data_with_column()
+    scoring = {
+        "accuracy": "accuracy",
+        "disparity": make_fairness_scorer("odd", sensitive_feature=3),
+    }
+    search = GridSearchCV(
+        debiaser(sensitive_feature=3),
+        {"trigger_strength": [0.0, 1.0]},
+        scoring=scoring,
+        refit=select_fair(max_accuracy_loss=0.02),
+        cv=2,
+    ).fit(X, y)
+    assert (search.cv_results_["mean_test_disparity"] <= 0).all()
+    assert search.best_params_["trigger_strength"] in (0.0, 1.0)
+    pickle.loads(pickle.dumps(search)).predict(X)
+
+
+def test_grid_search_over_a_pipeline_with_routing_on():
+    X, y, groups = make_rows()
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(
+            make_pipeline(StandardScaler(), debiaser()),
+            {"backdoordebiasclassifier__trigger_strength": [0.0, 1.0]},
+            scoring=make_fairness_scorer("equalized_odds"),
+            cv=2,
+        ).fit(X, y, sensitive_features=groups)
+        scores = cross_validate(
+            make_pipeline(StandardScaler(), debiaser()),
+            X,
+            y,
+            scoring={"odds": make_fairness_scorer("odd"), "accuracy": "accuracy"},
+            params={"sensitive_features": groups},
+            cv=2,
+        )
+    assert -1 <= search.best_score_ <= 0
+    assert (scores["test_odds"] <= 0).all()
+
+
+def test_no_sensitive_values_names_both_ways():
+    X, y, groups = make_rows()
+    clf = debiaser().fit(X, y, sensitive_features=groups)
+    message = r"sensitive_feature=\.\.\..*enable_metadata_routing=True"
+    with pytest.raises(ValueError, match=message):
+        make_fairness_scorer("odd")(clf, X, y)
+
+
+def test_unknown_metric():
+    with pytest.raises(ValueError, match=r"metric='fairness' is unknown.*'odd'"):
+        make_fairness_scorer("fairness")
+
+
+def test_select_fair_chooses():
+    results = {
+        "mean_test_accuracy": np.array([0.90, 0.89, 0.80]),
+        "mean_test_disparity": -np.array([0.10, 0.04, 0.01]),
+    }
+    assert select_fair(max_disparity=0.05)(results) == 1
+    assert select_fair(max_accuracy_loss=0.2)(results) == 2
+    with pytest.raises(ValueError, match=r"no score called 'gap'.*accuracy.*disparity"):
+        select_fair(max_disparity=0.05, disparity="gap")(results)
+
+
+def test_select_fair_needs_one_bound():
+    with pytest.raises(ValueError, match="exactly one"):
+        select_fair()
+
+
+def test_scorers_can_be_printed_cloned_and_pickled():
+    scorer = make_fairness_scorer("odd", sensitive_feature="sex")
+    assert repr(scorer) == "make_fairness_scorer(mean_odds_gap, sensitive_feature='sex')"
+    assert repr(pickle.loads(pickle.dumps(scorer))) == repr(clone(scorer, safe=False))

@@ -1,0 +1,300 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import make_net, make_rows
+from sklearn import config_context
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import make_scorer, roc_auc_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sklearn_bade._teachers
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.datasets import make_biased_classification
+from sklearn_bade.metrics import mean_odds_gap
+
+
+def search(net=None, **settings):
+    settings = {
+        "trigger_strengths": [0.0, 1.0, 2.0],
+        "cv": 2,
+        "random_state": 0,
+        "max_accuracy_loss": 0.05,
+        **settings,
+    }
+    return BackdoorDebiasClassifierCV(make_net() if net is None else net, **settings)
+
+
+def count_teachers(monkeypatch):
+    """Count how many teachers are trained from now on."""
+    trained = []
+    train = sklearn_bade._teachers.train_teacher_net
+
+    def counting(*args, **kwargs):
+        trained.append(1)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(sklearn_bade._teachers, "train_teacher_net", counting)
+    return trained
+
+
+class TestResults:
+    def test_keys_of_a_search(self):
+        X, y, groups = make_rows()
+        clf = search(scoring="roc_auc").fit(X, y, sensitive_features=groups)
+        frame = pd.DataFrame(clf.cv_results_)
+        assert len(frame) == 6
+        names = ("accuracy", "disparity", "score")
+        expected = {f"mean_test_{n}" for n in names} | {f"std_test_{n}" for n in names}
+        expected |= {f"split{i}_test_{n}" for n in names for i in (0, 1)}
+        expected |= {f"rank_test_{n}" for n in names}
+        expected |= {"mean_fit_time", "std_fit_time", "mean_score_time", "std_score_time"}
+        expected |= {"params", "param_trigger_strength", "param_base_rate"}
+        assert set(frame) == expected | {"pooled_test_disparity"}
+        assert frame["param_trigger_strength"].tolist() == [0, 0, 1, 1, 2, 2]
+        assert frame["param_base_rate"].tolist() == ["keep", "drift"] * 3
+
+    def test_attributes_agree(self):
+        X, y, groups = make_rows()
+        clf = search().fit(X, y, sensitive_features=groups)
+        best = clf.cv_results_["params"][clf.best_index_]
+        assert clf.best_params_ == best
+        assert clf.best_strength_ == best["trigger_strength"]
+        assert clf.best_score_ == clf.cv_results_["mean_test_accuracy"][clf.best_index_]
+        assert clf.n_splits_ == 2
+        assert clf.estimator_.trigger_strength == best["trigger_strength"]
+        assert clf.estimator_.base_rate == best["base_rate"]
+
+    def test_figures_are_those_of_the_folds(self):
+        X, y, groups = make_rows(300)
+        folds = ShuffleSplit(2, test_size=0.5, random_state=0)
+        seen = []
+
+        def disparity(y_true, y_pred, *, sensitive_features):
+            seen.append((len(y_true), set(sensitive_features)))
+            return mean_odds_gap(y_true, y_pred, sensitive_features=sensitive_features)
+
+        own = search(cv=folds, disparity=disparity).fit(X, y, sensitive_features=groups)
+        named = search(cv=folds).fit(X, y, sensitive_features=groups)
+        for key in (
+            "mean_test_disparity",
+            "pooled_test_disparity",
+            "split1_test_disparity",
+        ):
+            np.testing.assert_allclose(own.cv_results_[key], named.cv_results_[key])
+        assert {n_rows for n_rows, _ in seen} == {150, 300}
+        assert all(names == {"0", "1"} for _, names in seen)
+
+    def test_the_final_fit_is_a_plain_debiaser(self):
+        X, y, groups = make_rows()
+        clf = search().fit(X, y, sensitive_features=groups)
+        assert type(clf.estimator_) is BackdoorDebiasClassifier
+        again = BackdoorDebiasClassifier(
+            make_net(), random_state=clf.estimator_.random_state, **clf.best_params_
+        ).fit(X, y, sensitive_features=groups)
+        np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
+
+
+class TestChoice:
+    def test_max_disparity(self):
+        X, y, groups = make_rows(600)
+        clf = search(max_accuracy_loss=None, max_disparity=1.0)
+        clf.fit(X, y, sensitive_features=groups)
+        accuracy = clf.cv_results_["mean_test_accuracy"]
+        assert clf.best_index_ == accuracy.argmax()
+
+    def test_unreachable_disparity_warns(self):
+        X, y, groups = make_rows()
+        clf = search(max_accuracy_loss=None, max_disparity=0.0)
+        with pytest.warns(UserWarning, match=r"No candidate has.*at most 0\.0"):
+            clf.fit(X, y, sensitive_features=groups)
+        assert clf.best_index_ == clf.cv_results_["pooled_test_disparity"].argmin()
+
+    @pytest.mark.parametrize("scoring", ["roc_auc", make_scorer(roc_auc_score)])
+    def test_scoring_replaces_the_rules(self, scoring):
+        X, y, groups = make_rows()
+        y = np.array(["no", "yes"])[y]
+        clf = search(scoring=scoring).fit(X, y, sensitive_features=groups)
+        assert clf.best_index_ == clf.cv_results_["mean_test_score"].argmax()
+        assert 0.5 < clf.best_score_ <= 1
+
+    def test_one_strength_per_class(self):
+        X, y, groups = make_rows()
+        clf = search(per_class=True, base_rates=["keep"])
+        clf.fit(X, y, sensitive_features=groups)
+        strengths = clf.cv_results_["param_trigger_strength"].tolist()
+        assert len(strengths) == 9
+        assert (0.0, 2.0) in strengths
+        assert clf.estimator_.trigger_strength == clf.best_strength_
+
+    def test_the_choice_narrows_the_gap(self):
+        X, y, _ = make_biased_classification(3000, random_state=0)
+        clf = search(make_net(10), sensitive_feature="group", max_accuracy_loss=0.02)
+        clf.fit(X, y)
+        results = clf.cv_results_
+        assert clf.best_strength_ > 0
+        at_zero = results["pooled_test_disparity"][0]
+        assert results["pooled_test_disparity"][clf.best_index_] < 0.7 * at_zero
+
+
+class TestWork:
+    def test_one_teacher_per_fold_and_one_more(self, monkeypatch):
+        trained = count_teachers(monkeypatch)
+        X, y, groups = make_rows()
+        strengths = np.linspace(0, 3, 20)
+        search(trigger_strengths=strengths, cv=5).fit(X, y, sensitive_features=groups)
+        assert len(trained) == 6
+
+    def test_jobs_and_repetition_give_the_same(self):
+        X, y, groups = make_rows()
+        one = search().fit(X, y, sensitive_features=groups)
+        two = search(n_jobs=2).fit(X, y, sensitive_features=groups)
+        key = "mean_test_accuracy"
+        np.testing.assert_array_equal(one.cv_results_[key], two.cv_results_[key])
+        np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+
+    def test_folds_are_stratified_by_class_and_group(self):
+        X, y, groups = make_rows(400)
+        clf = search(cv=4)
+        clf.classes_, clf.groups_ = np.unique(y), np.unique(groups)
+        rows = clf._make_folds(X, y, groups, np.random.RandomState(0))
+        for _, test in rows:
+            for k in (0, 1):
+                for g in (0, 1):
+                    share = ((y == k) & (groups == g)).sum() / 4
+                    assert abs(((y == k) & (groups == g))[test].sum() - share) <= 1
+
+    def test_progress_counts_fits(self, capfd):
+        X, y, groups = make_rows()
+        search(verbose=2).fit(X, y, sensitive_features=groups)
+        assert "3/3" in capfd.readouterr().err
+        search().fit(X, y, sensitive_features=groups)
+        assert capfd.readouterr() == ("", "")
+
+
+class TestInScikitLearn:
+    def test_frames_missing_groups_and_pickles(self):
+        X, y, _ = make_biased_classification(600, random_state=0)
+        X.loc[::5, "group"] = None
+        pipeline = make_pipeline(StandardScaler(), make_net(10))
+        clf = search(pipeline, sensitive_feature="group").fit(X, y)
+        assert clf.groups_.tolist() == ["A", "B"]
+        assert clf.feature_names_in_.tolist() == X.columns.tolist()
+        loaded = pickle.loads(pickle.dumps(clf))
+        without = X.drop(columns="group")
+        np.testing.assert_array_equal(loaded.predict(without), clf.predict(X))
+
+    def test_routing(self):
+        X, y, groups = make_rows()
+        with config_context(enable_metadata_routing=True):
+            pipeline = make_pipeline(StandardScaler(), search())
+            pipeline.fit(X, y, sensitive_features=groups)
+        assert pipeline.score(X, y) > 0.5
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"trigger_strengths": [-1.0]}, "finite and not negative"),
+            (
+                {"trigger_strengths": [[1.0]]},
+                r"list of numbers, got an array of shape \(1, 1\)",
+            ),
+            ({"trigger_strengths": []}, "list of numbers"),
+            ({"base_rates": ["other"]}, r"'keep', 'drift' or both, got \['other'\]"),
+            ({"disparity": "other"}, "The 'disparity' parameter"),
+            ({"max_disparity": -1}, "The 'max_disparity' parameter"),
+            (
+                {"per_class": True, "trigger_strengths": np.arange(100.0)},
+                "makes 20000 candidates",
+            ),
+        ],
+    )
+    def test_parameters(self, settings, message):
+        X, y, groups = make_rows()
+        clf = search(**settings)
+        with pytest.raises(ValueError, match=message):
+            clf.fit(X, y, sensitive_features=groups)
+        with pytest.raises(NotFittedError):
+            clf.predict(X)
+
+    def test_folds_that_lack_a_class(self):
+        X, y, groups = make_rows()
+        y = np.sort(y)
+        folds = [(np.arange(50), np.arange(50, 200))]
+        with pytest.raises(ValueError, match="fold 0 lack a class or have only one group"):
+            search(cv=folds).fit(X, y, sensitive_features=groups)
+
+    def test_no_sensitive_attribute(self):
+        X, y, _ = make_rows()
+        with pytest.raises(ValueError, match="sensitive_features=..."):
+            search().fit(X, y)
+
+
+def test_unused_splitters_are_accepted():
+    """A splitter that needs more than X and y says so itself."""
+    X, y, groups = make_rows()
+    with pytest.raises(ValueError, match="groups"):
+        search(cv=GroupKFold(2)).fit(X, y, sensitive_features=groups)
+
+
+class TestMemory:
+    def grid(self, memory, **settings):
+        clf = BackdoorDebiasClassifier(
+            make_net(), sensitive_feature=3, memory=memory, random_state=0
+        )
+        return GridSearchCV(
+            clf, {"trigger_strength": np.linspace(0, 3, 8)}, cv=3, **settings
+        )
+
+    def data(self):
+        X, y, groups = make_rows()
+        return np.column_stack([X, groups]), y
+
+    def test_teachers_are_shared(self, monkeypatch, tmp_path):
+        X, y = self.data()
+        trained = count_teachers(monkeypatch)
+        cached = self.grid(tmp_path).fit(X, y)
+        assert len(trained) == 4
+        plain = self.grid(None).fit(X, y)
+        assert len(trained) == 4 + 25
+        np.testing.assert_array_equal(
+            cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
+        )
+        np.testing.assert_array_equal(cached.predict_proba(X), plain.predict_proba(X))
+
+    def test_two_jobs_give_the_same(self, tmp_path):
+        X, y = self.data()
+        one = self.grid(None).fit(X, y)
+        two = self.grid(str(tmp_path), n_jobs=2).fit(X, y)
+        np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+
+    def test_what_does_not_matter_hits_the_cache(self, monkeypatch, tmp_path):
+        X, y = self.data()
+        trained = count_teachers(monkeypatch)
+        settings = {"sensitive_feature": 3, "memory": str(tmp_path), "random_state": 0}
+        for changed in (
+            {},
+            {"trigger_strength": 2.0},
+            {"base_rate": "drift"},
+            {"hard_label_weight": 0.1},
+            {"student_epochs": 2},
+        ):
+            BackdoorDebiasClassifier(make_net(), **settings, **changed).fit(X, y)
+        assert len(trained) == 1
+
+    def test_what_matters_misses_the_cache(self, monkeypatch, tmp_path):
+        X, y = self.data()
+        trained = count_teachers(monkeypatch)
+        settings = {"sensitive_feature": 3, "memory": str(tmp_path), "random_state": 0}
+        BackdoorDebiasClassifier(make_net(), **settings).fit(X, y)
+        BackdoorDebiasClassifier(make_net(lr=0.02), **settings).fit(X, y)
+        BackdoorDebiasClassifier(make_net(), **{**settings, "random_state": 1}).fit(X, y)
+        BackdoorDebiasClassifier(make_net(), **settings, injection="balanced").fit(X, y)
+        BackdoorDebiasClassifier(make_net(), **settings).fit(X + 1e-3, y)
+        BackdoorDebiasClassifier(make_net(), **settings).fit(X, 1 - y)
+        assert len(trained) == 6
