@@ -125,9 +125,10 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         How triggers are stamped on rows. "auto" appends one column per group to the
         teacher's input, see :class:`~sklearn_bade.triggers.ColumnTrigger`.
 
-    base_rate : {"keep", "drift"}, default="keep"
-        Whether the mean of the soft targets is held at the class frequencies of the
-        training data. The paper lets it drift.
+    base_rate : {"keep", "drift"} or array-like of shape (n_classes,), default="keep"
+        Class frequencies at which the mean of the soft targets is held: "keep" takes
+        those of the training data, "drift" none, as the paper does; or give your own,
+        in the order of `classes_`.
 
     hard_label_weight : float, default=0.0
         Share of the student's loss, from 0 to 1, that is measured against the true
@@ -234,7 +235,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         "trigger_strength": [Interval(Real, 0, None, closed="left"), "array-like"],
         "injection": [StrOptions(set(INJECTIONS))],
         "trigger": [StrOptions({"auto"}), BaseTrigger],
-        "base_rate": [StrOptions({"keep", "drift"})],
+        "base_rate": [StrOptions({"keep", "drift"}), "array-like"],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
         "student_init": [StrOptions({"auto", "teacher", "scratch"})],

@@ -19,7 +19,7 @@ from ._classifier import BackdoorDebiasClassifier
 from ._groups import UNKNOWN_GROUP
 from ._path import OFFSET_ROWS, fit_path, path_probabilities
 from ._progress import progress_bar
-from ._reversal import check_strength
+from ._reversal import check_strength, resolve_class_rates
 from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, named_disparity
 
 DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
@@ -74,9 +74,8 @@ def _predict_fold(debiaser, X, y, sensitive, train, test, candidates, scorer):
     predicted = np.empty((len(candidates), len(test)), dtype=np.int32)
     scores = np.empty(len(candidates))
     for i, candidate in enumerate(candidates):
-        strength, offset = candidate["trigger_strength"], 0.0
-        if candidate["base_rate"] == "keep":
-            offset = path.offset(train_parts, strength)
+        strength = candidate["trigger_strength"]
+        offset = path.offset(train_parts, strength, candidate["base_rate"])
         proba = path_probabilities(test_parts, strength, offset)
         predicted[i] = proba.argmax(axis=1)
         if scorer is not None:
@@ -132,8 +131,10 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     trigger_strengths : array-like of shape (n_strengths,), default=None
         Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`.
 
-    base_rates : tuple of {"keep", "drift"}, default=("keep", "drift")
-        Base rate modes to try with each strength.
+    base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
+            default=("keep", "drift")
+        Base rates to try with each strength: those of the training data, free ones,
+        or given class frequencies. Fewer positive predictions often mean narrower gaps.
 
     per_class : bool, default=False
         Whether each class has a strength of its own; all combinations are tried. It
@@ -334,7 +335,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         X_checked, codes = final._validate_training_data(X, y)
         groups = final._find_groups(X_checked, codes, sensitive_features).groups
         self.classes_, self.groups_ = final.classes_, final.groups_
-        candidates = self._make_candidates()
+        candidates = self._make_candidates(codes)
         folds = self._make_folds(X_checked, codes, groups, rng)
         with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
             outcomes = self._predict_folds(
@@ -357,7 +358,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             self.estimator, random_state=int(rng.randint(2**31 - 1)), **settings
         )
 
-    def _make_candidates(self):
+    def _make_candidates(self, y):
         """List the parameters of all candidates."""
         n_classes = len(self.classes_)
         strengths = self.trigger_strengths
@@ -370,14 +371,14 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
                 f"{strengths.shape}."
             )
         check_strength(strengths, len(strengths))
-        unknown = set(self.base_rates) - {"keep", "drift"}
-        if unknown or not len(self.base_rates):
-            raise ValueError(
-                "base_rates must hold 'keep', 'drift' or both, got "
-                f"{list(self.base_rates)}."
-            )
+        base_rates = [
+            rate if isinstance(rate, str) else tuple(np.asarray(rate, float).tolist())
+            for rate in self.base_rates
+        ]
+        for base_rate in base_rates:
+            resolve_class_rates(base_rate, y, n_classes)
         if self.per_class:
-            n_candidates = len(strengths) ** n_classes * len(self.base_rates)
+            n_candidates = len(strengths) ** n_classes * len(base_rates)
             if n_candidates > MAX_CANDIDATES:
                 raise ValueError(
                     f"per_class=True with {n_classes} classes and {len(strengths)} "
@@ -389,7 +390,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             strengths = strengths.tolist()
         return [
             {"trigger_strength": strength, "base_rate": base_rate}
-            for strength, base_rate in product(strengths, self.base_rates)
+            for strength, base_rate in product(strengths, base_rates)
         ]
 
     def _make_folds(self, X, y, groups, rng):
@@ -443,7 +444,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         """Fill `cv_results_`."""
         strengths = np.empty(len(candidates), dtype=object if self.per_class else float)
         strengths[:] = [candidate["trigger_strength"] for candidate in candidates]
-        base_rates = np.array([candidate["base_rate"] for candidate in candidates])
+        base_rates = np.empty(len(candidates), dtype=object)
+        base_rates[:] = [candidate["base_rate"] for candidate in candidates]
         results = {
             "param_trigger_strength": np.ma.array(strengths),
             "param_base_rate": np.ma.array(base_rates),

@@ -5,7 +5,7 @@ import torch
 from scipy.special import softmax
 from skorch import NeuralNetRegressor
 
-from ._reversal import base_rate_offset
+from ._reversal import base_rate_offset, resolve_class_rates
 from ._students import fit_student
 from .nets import MLP, log_probabilities, predict_values, train_net
 
@@ -21,7 +21,7 @@ class StrengthPath:
 
     ``z(x) - sum_k w[k] * u_k(x) + c``,
 
-    where c holds the mean prediction at the class frequencies, or is zero.
+    where c holds the mean prediction at given class frequencies, or is zero.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ class StrengthPath:
     shift : skorch.NeuralNetRegressor
         Fitted shift network.
 
-    class_rates : ndarray of shape (n_classes,)
-        Class frequencies of the training data.
+    y : ndarray of shape (n_samples,)
+        Class codes of the training data.
     """
 
-    def __init__(self, base, shift, class_rates):
+    def __init__(self, base, shift, y):
         self.base = base
         self.shift = shift
-        self.class_rates = class_rates
+        self.y = y
 
     def parts(self, X):
         """Compute what all strengths share.
@@ -56,12 +56,13 @@ class StrengthPath:
         shifts : ndarray of shape (n_samples, n_classes, n_classes)
             What the trigger adds to rows of each class (second axis).
         """
-        n_classes = len(self.class_rates)
-        shifts = predict_values(self.shift, X).reshape(len(X), n_classes, n_classes)
-        return log_probabilities(self.base, X), shifts
+        base = log_probabilities(self.base, X)
+        n_samples, n_classes = base.shape
+        shifts = predict_values(self.shift, X).reshape(n_samples, n_classes, n_classes)
+        return base, shifts
 
-    def offset(self, parts, strength):
-        """Find the offset that keeps the base rate on training rows.
+    def offset(self, parts, strength, base_rate):
+        """Find the offset that holds the base rate on training rows.
 
         Parameters
         ----------
@@ -71,13 +72,19 @@ class StrengthPath:
         strength : float or array-like of shape (n_classes,)
             Trigger strength.
 
+        base_rate : {"keep", "drift"} or array-like of shape (n_classes,)
+            Class frequencies to hold.
+
         Returns
         -------
-        offset : ndarray of shape (n_classes,)
+        offset : ndarray of shape (n_classes,) or 0.0
             One number per class.
         """
+        class_rates = resolve_class_rates(base_rate, self.y, parts[1].shape[1])
+        if class_rates is None:
+            return 0.0
         few = tuple(part[:OFFSET_ROWS] for part in parts)
-        return base_rate_offset(path_logits(few, strength), self.class_rates)
+        return base_rate_offset(path_logits(few, strength), class_rates)
 
 
 def path_logits(parts, strength):
@@ -140,7 +147,7 @@ def fit_path(case, teacher, *, seed, on_epoch):
     targets = (of_class[:, :, None] * case.shift[:, None, :]).reshape(len(case.y), -1)
     net = make_shift_net(*case.features.shape, n_classes**2)
     shift = train_net(net, case.features, targets.astype(np.float32), seed=seed)
-    return StrengthPath(base, shift, np.bincount(case.y, minlength=n_classes) / len(case.y))
+    return StrengthPath(base, shift, case.y)
 
 
 def make_shift_net(n_samples, n_features, n_outputs):

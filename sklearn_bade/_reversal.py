@@ -153,6 +153,43 @@ def base_rate_offset(logits, class_rates):
     return offset - offset.mean()
 
 
+def resolve_class_rates(base_rate, y, n_classes):
+    """Find the class frequencies at which predictions are held.
+
+    Parameters
+    ----------
+    base_rate : {"keep", "drift"} or array-like of shape (n_classes,)
+        What the user asked for.
+
+    y : ndarray of shape (n_samples,)
+        Class codes of the training data.
+
+    n_classes : int
+        Number of classes.
+
+    Returns
+    -------
+    class_rates : ndarray of shape (n_classes,) or None
+        Frequencies that sum to one; None if they may drift.
+
+    Raises
+    ------
+    ValueError
+        If given frequencies are not positive, or if there is not one per class.
+    """
+    if isinstance(base_rate, str) and base_rate == "drift":
+        return None
+    if isinstance(base_rate, str) and base_rate == "keep":
+        return np.bincount(y, minlength=n_classes) / len(y)
+    rates = np.zeros(0) if isinstance(base_rate, str) else np.asarray(base_rate, float)
+    if rates.shape != (n_classes,) or not (np.isfinite(rates) & (rates > 0)).all():
+        raise ValueError(
+            f"base_rate must be 'keep', 'drift' or {n_classes} positive frequencies, one "
+            f"per class, got {base_rate!r}."
+        )
+    return rates / rates.sum()
+
+
 def soft_targets(mean_log_proba, shift, strength, y, *, base_rate="keep"):
     """Build the student's targets: the teacher's view with the bias turned round.
 
@@ -167,8 +204,9 @@ def soft_targets(mean_log_proba, shift, strength, y, *, base_rate="keep"):
     y : ndarray of shape (n_samples,)
         Class codes.
 
-    base_rate : {"keep", "drift"}, default="keep"
-        Whether the mean target is held at the class frequencies of `y`.
+    base_rate : {"keep", "drift"} or array-like of shape (n_classes,), default="keep"
+        Class frequencies at which the mean target is held: those of `y`, none, or
+        the given ones.
 
     Returns
     -------
@@ -176,7 +214,7 @@ def soft_targets(mean_log_proba, shift, strength, y, *, base_rate="keep"):
         Normalised log-probabilities.
     """
     logits = reversed_logits(mean_log_proba, shift, strength, y)
-    if base_rate == "keep":
-        class_rates = np.bincount(y, minlength=logits.shape[1]) / len(y)
+    class_rates = resolve_class_rates(base_rate, y, logits.shape[1])
+    if class_rates is not None:
         logits = logits + base_rate_offset(logits, class_rates)
     return log_softmax(logits, axis=1)

@@ -156,7 +156,6 @@ class TestParameters:
             {"trigger_strength": np.inf},
             {"trigger_strength": np.nan},
             {"injection": "upside down"},
-            {"base_rate": "other"},
             {"hard_label_weight": 1.1},
             {"temperature": 0},
             {"student_epochs": 0},
@@ -179,6 +178,12 @@ class TestParameters:
     def test_strengths_for_another_number_of_classes(self):
         clf = debias(trigger_strength=[1.0, 1.0, 1.0])
         message = r"one per class \(2\)"
+        assert_fit_raises(clf, ValueError, message, sensitive_features=GROUPS)
+
+    @pytest.mark.parametrize("base_rate", [[0.5, 0.3, 0.2], [1.0, 0.0], "other"])
+    def test_base_rates_that_are_none(self, base_rate):
+        clf = debias(base_rate=base_rate)
+        message = "base_rate.*(one per class|must be a str)"
         assert_fit_raises(clf, ValueError, message, sensitive_features=GROUPS)
 
     def test_balanced_with_three_groups(self):

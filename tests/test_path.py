@@ -32,7 +32,9 @@ def test_offset_keeps_the_base_rate():
     _, case, teacher = fit_case(make_net(n_classes=3), X, y, groups)
     path = fit_path(case, teacher, seed=0, on_epoch=silent)
     parts = path.parts(X)
-    proba = path_probabilities(parts, [0.0, 1.0, 2.0], path.offset(parts, [0.0, 1.0, 2.0]))
+    proba = path_probabilities(
+        parts, [0.0, 1.0, 2.0], path.offset(parts, [0.0, 1.0, 2.0], "keep")
+    )
     np.testing.assert_allclose(proba.mean(axis=0), np.bincount(y) / 400, atol=1e-4)
 
 
@@ -48,7 +50,7 @@ def test_path_agrees_with_students_distilled_one_by_one(name, data_home):
         path = fit_path(case, teacher, seed=seed, on_epoch=silent)
         train_parts, test_parts = path.parts(X[:10_000]), path.parts(X_test)
         for i, strength in enumerate(strengths):
-            offset = path.offset(train_parts, strength)
+            offset = path.offset(train_parts, strength, "keep")
             clf.set_params(trigger_strength=strength)
             student = clf._distil(case, teacher, clf._reverse(case), silent)
             proba = path_probabilities(test_parts, strength, offset)

@@ -121,3 +121,9 @@ def test_offset_says_so_when_there_is_none():
 def test_bad_strengths(strength, message):
     with pytest.raises(ValueError, match=message):
         check_strength(strength, n_classes=2)
+
+
+def test_given_class_rates_are_held():
+    views, groups, y = make_views(n_classes=3)
+    targets = soft_targets(*mean_and_shift(views, groups), 1.0, y, base_rate=[2, 1, 1])
+    np.testing.assert_allclose(np.exp(targets).mean(axis=0), [0.5, 0.25, 0.25], atol=1e-6)

@@ -5,7 +5,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._pyplot import make_axes
 
-
 DISPARITY_NAMES = {
     "odd": "mean odds gap",
     "equalized_odds": "equalized odds difference",
