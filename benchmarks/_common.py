@@ -1,0 +1,75 @@
+"""Data, networks and tables that the benchmarks share."""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+import torch
+from skorch import NeuralNetClassifier
+
+from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
+from sklearn_bade.datasets import fetch_adult, fetch_meps
+from sklearn_bade.nets import MLP
+
+
+def parse_arguments(description):
+    """Read the command line and fix the number of threads."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--csv", help="file to write the table to")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeat", type=int, default=3, help="seeds or rounds")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    return arguments
+
+
+def load(name):
+    """Load one task: "Adult / race", "Adult / sex" or "MEPS / race".
+
+    Returns
+    -------
+    train, test : tuples of (X, y, sensitive)
+        Features as float32 arrays without the sensitive column, class codes, values.
+    """
+    if name.startswith("MEPS"):
+        sets = [fetch_meps(subset=subset) for subset in ("train", "test")]
+        column, positive = "RACE", 1
+    else:
+        sets = [fetch_adult(subset=subset) for subset in ("train", "test")]
+        column, positive = name.split(" / ")[1], ">50K"
+    tables = [s.data.copy() for s in sets]
+    for X in tables:
+        if "race" in X:
+            X["race"] = np.where(X["race"] == "White", "White", "other")
+    sensitive = [X.pop(column).to_numpy() for X in tables]
+    preprocessing = make_default_preprocessing().fit(tables[0])
+    return tuple(
+        (to_float32(preprocessing.transform(X)), (s.target == positive).to_numpy(int), g)
+        for X, s, g in zip(tables, sets, sensitive)
+    )
+
+
+def make_net(n_features):
+    """Make the network of the debiasing papers."""
+    return NeuralNetClassifier(
+        MLP,
+        module__n_features=n_features,
+        module__n_classes=2,
+        module__hidden=(128, 256, 512),
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=1e-3,
+        batch_size=128,
+        max_epochs=10,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+    )
+
+
+def report(rows, csv):
+    """Print the table, and write it if told where."""
+    table = pd.DataFrame(rows)
+    print(table.to_string(index=False))
+    if csv:
+        table.to_csv(csv, index=False)

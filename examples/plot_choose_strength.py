@@ -1,0 +1,157 @@
+"""
+Choose how far to go
+====================
+
+How strong debiasing should be differs from data set to data set, so it is chosen by
+cross-validation. Three ways to do so, from the fastest to the most flexible:
+
+- :class:`~sklearn_bade.BackdoorDebiasClassifierCV` trains one teacher per fold and tries
+  every strength along a path;
+- ``GridSearchCV`` over :class:`~sklearn_bade.BackdoorDebiasClassifier` with a column name,
+  which also works for parameters of preprocessing and network;
+- the same with metadata routing, where the sensitive values travel beside X through a
+  pipeline.
+"""
+
+# %%
+# The data
+# --------
+# Biased decisions about applicants, with a column of strings beside the numbers.
+
+import tempfile
+
+import numpy as np
+import sklearn
+import torch
+from matplotlib import pyplot as plt
+from sklearn.compose import make_column_transformer
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skorch import NeuralNetClassifier
+
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.datasets import make_biased_classification
+from sklearn_bade.inspection import GroupRatesDisplay, StrengthPathDisplay
+from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap, select_fair
+
+X, y, _ = make_biased_classification(n_samples=8000, random_state=0)
+X["experience"] = np.where(X.pop("merit_0") > 0, "long", "short")
+X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
+
+# %%
+# A pipeline that ends in a network
+# ---------------------------------
+# The sensitive column "group" is taken away before the first step, so the pipeline does
+# not name it.
+
+
+class Network(torch.nn.Module):
+    """One hidden layer."""
+
+    def __init__(self, n_features=11):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Linear(n_features, 64), torch.nn.ReLU(), torch.nn.Linear(64, 2)
+        )
+
+    def forward(self, X):
+        """Compute logits."""
+        return self.layers(X)
+
+
+def make_network():
+    """Build the skorch network."""
+    return NeuralNetClassifier(
+        Network,
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=2e-3,
+        max_epochs=10,
+        batch_size=64,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+    )
+
+
+numbers = [name for name in X if name not in ("group", "experience")]
+preprocessing = make_column_transformer(
+    (StandardScaler(), numbers), (OneHotEncoder(), ["experience"]), sparse_threshold=0
+)
+pipeline = make_pipeline(preprocessing, make_network())
+
+# %%
+# Along the path
+# --------------
+# Forty candidates, six teachers. The rule: the least disparate candidate that costs at
+# most a point of accuracy.
+
+search = BackdoorDebiasClassifierCV(
+    pipeline, sensitive_feature="group", max_accuracy_loss=0.01, random_state=0, verbose=1
+).fit(X_train, y_train)
+print("chosen along the path:", search.best_params_)
+
+# %%
+# The curve shows what fairness costs, and the chosen point on it. Beside it, the rates
+# of both groups on the test set.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+StrengthPathDisplay.from_estimator(search, ax=left)
+GroupRatesDisplay.from_estimator(search, X_test, y_test, ax=right)
+left.set_title("cross-validation")
+right.set_title("test set, debiased")
+plt.show()
+
+# %%
+# GridSearchCV with a column
+# --------------------------
+# The scorer reads the column from X, and ``select_fair`` applies the same rule. With
+# ``memory``, the candidates of a fold share one teacher.
+
+memory = tempfile.TemporaryDirectory()
+grid = GridSearchCV(
+    BackdoorDebiasClassifier(
+        pipeline, sensitive_feature="group", memory=memory.name, random_state=0
+    ),
+    {"trigger_strength": [0.0, 0.75, 1.5, 2.25]},
+    scoring={
+        "accuracy": "accuracy",
+        "disparity": make_fairness_scorer("odd", sensitive_feature="group"),
+    },
+    refit=select_fair(max_accuracy_loss=0.01),
+    cv=3,
+).fit(X_train, y_train)
+print("chosen with a column:", grid.best_params_)
+
+# %%
+# GridSearchCV with metadata routing
+# ----------------------------------
+# Here the classifier is the last step of the pipeline, and the sensitive values are an
+# array of their own: no column of X has to survive the preprocessing. Our classes and
+# scorers ask for ``sensitive_features`` by themselves, so nothing else must be requested.
+
+group_train = X_train["group"].to_numpy()
+with sklearn.config_context(enable_metadata_routing=True):
+    routed = GridSearchCV(
+        make_pipeline(
+            preprocessing,
+            BackdoorDebiasClassifier(make_network(), memory=memory.name, random_state=0),
+        ),
+        {"backdoordebiasclassifier__trigger_strength": [0.0, 0.75, 1.5, 2.25]},
+        scoring={"accuracy": "accuracy", "disparity": make_fairness_scorer("odd")},
+        refit=select_fair(max_accuracy_loss=0.01),
+        cv=3,
+    ).fit(X_train.drop(columns="group"), y_train, sensitive_features=group_train)
+print("chosen with routing:", routed.best_params_)
+memory.cleanup()
+
+# %%
+# All three on the test set
+# -------------------------
+
+X_new = X_test.drop(columns="group")
+for name, model in {"path": search, "column": grid, "routing": routed}.items():
+    y_pred = model.predict(X_new)
+    odd = mean_odds_gap(y_test, y_pred, sensitive_features=X_test["group"])
+    print(f"{name:8s} accuracy {(y_pred == y_test).mean():.3f}  odd {odd:.3f}")
