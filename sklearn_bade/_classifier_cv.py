@@ -191,10 +191,11 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     cv_results_ : dict of ndarray of shape (n_candidates,)
         The keys of scikit-learn's searches, of which a pandas frame can be made:
-        "params", "param_trigger_strength", "param_base_rate", fit and score times,
-        and for accuracy, disparity and (if `scoring` is given) score "split0_test_...",
-        "mean_test_...", "std_test_..." and "rank_test_...". Disparities are positive.
-        "pooled_test_disparity", from the predictions of all folds together, is what
+        `params`, `param_trigger_strength`, `param_base_rate`, fit and score times in
+        seconds, and, for each of accuracy, disparity and (if `scoring` is given) score,
+        the figure of every split, their mean, standard deviation and rank, as in
+        `mean_test_accuracy`. Disparities are positive.
+        `pooled_test_disparity`, from the predictions of all folds together, is what
         the choice is made by: the mean over folds overrates a gap, since each fold
         adds noise to it before its sign is dropped.
 

@@ -55,6 +55,18 @@ def make_rows(n_samples=200, n_features=3, n_classes=2, n_groups=2, seed=0):
     return X, np.searchsorted(cuts, score), groups
 
 
+def make_opposite_gaps(n_samples, seed):
+    """Make a problem whose gaps have opposite signs; docs/choosing.rst tells the story."""
+    rng = np.random.RandomState(seed)
+    thin = rng.uniform(size=n_samples) < 0.35
+    y = (rng.uniform(size=n_samples) < np.where(thin, 0.6, 0.4)).astype(int)
+    signal = rng.normal(size=n_samples) + 0.8 * (2 * y - 1)
+    share_of_b = np.where(thin, np.where(y == 1, 0.1, 0.9), 0.5)
+    groups = (rng.uniform(size=n_samples) < share_of_b).astype(int)
+    X = np.column_stack([signal * ~thin, signal * thin, 2 * thin - 1])
+    return X.astype(np.float32), y, groups
+
+
 def data_folder():
     """Find the folder of the real data, or None."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
