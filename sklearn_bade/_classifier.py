@@ -41,11 +41,28 @@ from ._preprocessing import (
     to_float32,
 )
 from ._progress import progress_bar
-from ._reversal import check_strength, own_trigger_shift, soft_targets
+from ._reversal import (
+    check_strength,
+    own_trigger_shift,
+    resolve_class_rates,
+    soft_targets,
+)
 from ._students import check_classifier, choose_epochs, fit_student, starts_from_teacher
 from ._teachers import learn_views
-from .nets import log_probabilities, make_default_net
+from .nets import log_probabilities, make_default_net, net_identity
 from .triggers import BaseTrigger, ColumnTrigger
+
+
+def forget_fit(estimator):
+    """Drop what an earlier fit left, so that a failed fit leaves none of it.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        Estimator that is about to be fitted.
+    """
+    for name in [name for name in vars(estimator) if name.endswith("_")]:
+        delattr(estimator, name)
 
 
 @dataclass
@@ -128,7 +145,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     base_rate : {"keep", "drift"} or array-like of shape (n_classes,), default="keep"
         Class frequencies at which the mean of the soft targets is held: "keep" takes
         those of the training data, "drift" none, as the paper does; or give your own,
-        in the order of `classes_`.
+        in the order of `classes_`. A network whose criterion weighs classes is held at
+        the unweighted frequencies too, unless told otherwise here.
 
     hard_label_weight : float, default=0.0
         Share of the student's loss, from 0 to 1, that is measured against the true
@@ -327,16 +345,13 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
     def _begin(self, X, y, sensitive_features):
         """Check the data, and take step 1."""
-        self._forget()
+        forget_fit(self)
         X, y = self._validate_training_data(X, y)
+        check_strength(self.trigger_strength, len(self.classes_))
+        resolve_class_rates(self.base_rate, y, len(self.classes_))
         case = self._find_groups(X, y, sensitive_features)
         self._prepare(case, X)
         return case
-
-    def _forget(self):
-        """Drop what an earlier fit left, so that a failed fit leaves none of it."""
-        for name in [name for name in vars(self) if name.endswith("_")]:
-            delattr(self, name)
 
     def _validate_training_data(self, X, y):
         """Check X and y, and set `classes_` and what is known of the features."""
@@ -452,7 +467,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         """Step 3: a teacher that knows the triggers, and what it says of each row."""
         is_path = isinstance(self.memory, os.PathLike)
         memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
-        learn = memory.cache(learn_views, ignore=["on_epoch"])
+        learn = memory.cache(learn_views, ignore=["classifier", "on_epoch"])
         teacher, case.mean_log_proba, own_log_proba = learn(
             case.classifier,
             case.features,
@@ -461,6 +476,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             self.injection_rates_,
             case.trigger,
             seeds=tuple(case.seeds[:2]),
+            identity=net_identity(case.classifier) if memory.location else None,
             on_epoch=on_epoch,
         )
         case.shift = own_trigger_shift(case.mean_log_proba, own_log_proba, case.groups)
@@ -554,11 +570,19 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
     def _lacks_sensitive_columns(self, X):
         """Tell whether X is the training frame without its sensitive columns."""
-        if not hasattr(self, "feature_names_in_"):
-            return False
         removed = set(self._sensitive_positions)
-        left = [n for i, n in enumerate(self.feature_names_in_) if i not in removed]
-        return bool(removed) and list(X.columns) == left
+        if not removed:
+            return False
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            return X.shape[1] == self.n_features_in_ - len(removed)
+        left = [name for i, name in enumerate(names) if i not in removed]
+        if set(X.columns) == set(left) and list(X.columns) != left:
+            raise ValueError(
+                "The feature names should match those that were passed during fit, in "
+                f"the same order: {left}."
+            )
+        return list(X.columns) == left
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "student_")

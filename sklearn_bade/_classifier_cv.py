@@ -15,9 +15,9 @@ from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._classifier import BackdoorDebiasClassifier
+from ._classifier import BackdoorDebiasClassifier, forget_fit
 from ._groups import UNKNOWN_GROUP
-from ._path import OFFSET_ROWS, fit_path, path_probabilities
+from ._path import fit_path, offset_rows, path_probabilities
 from ._progress import progress_bar
 from ._reversal import check_strength, resolve_class_rates
 from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, named_disparity
@@ -66,7 +66,7 @@ def _predict_fold(debiaser, X, y, sensitive, train, test, candidates, scorer):
         debiaser._inject(case)
     teacher = debiaser._teach(case, lambda stage: None)
     path = fit_path(case, teacher, seed=case.seeds[2], on_epoch=lambda stage: None)
-    train_parts = path.parts(case.features[:OFFSET_ROWS])
+    train_parts = path.parts(offset_rows(case.features, case.seeds[2]))
     fitted = time.perf_counter()
 
     X_test = _safe_indexing(X, test)
@@ -108,7 +108,8 @@ def _summarize(name, by_fold):
 
 
 def _rank(values):
-    return rankdata(-values, method="min").astype(np.int32)
+    """Rank scores from the best, which is 1; NaN comes last."""
+    return rankdata(np.nan_to_num(-values, nan=np.inf), method="min").astype(np.int32)
 
 
 class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
@@ -157,7 +158,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     scoring : str or callable, default=None
         If given, it replaces both: a scikit-learn scorer whose mean over the folds is
-        maximised.
+        maximised. A fairness scorer must know its column of X.
 
     cv : int, cross-validation generator or iterable, default=5
         Folds. An int makes as many, stratified by class and group together.
@@ -331,6 +332,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             strengths that are negative or not finite, and folds that lack a class or
             have only one group.
         """
+        forget_fit(self)
         rng = check_random_state(self.random_state)
         final = self._make_debiaser(rng)
         X_checked, codes = final._validate_training_data(X, y)
@@ -424,8 +426,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     def _predict_folds(self, X, y, groups, folds, candidates, rng, advance):
         """Predict the test rows of all folds with all candidates."""
-        labels = np.array([str(label) for label in self.groups_], dtype=object)
-        sensitive = np.where(groups == UNKNOWN_GROUP, None, labels[groups])
+        sensitive = np.where(
+            groups == UNKNOWN_GROUP, None, groups.astype(str).astype(object)
+        )
         scorer = None
         if self.scoring is not None:
             scorer = _ProbabilityScorer(self.scoring, self.classes_)
@@ -478,11 +481,13 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         """Compute the disparity of each candidate's predictions."""
         if callable(self.disparity):
             known = groups != UNKNOWN_GROUP
-            names = np.array([str(label) for label in self.groups_])[groups[known]]
+            values = self.groups_[groups[known]]
             truth = self.classes_[y[known]]
             return np.array(
                 [
-                    self.disparity(truth, self.classes_[p[known]], sensitive_features=names)
+                    self.disparity(
+                        truth, self.classes_[p[known]], sensitive_features=values
+                    )
                     for p in predicted
                 ]
             )
@@ -498,7 +503,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         """Choose a candidate by the rule that was asked for."""
         results = self.cv_results_
         if self.scoring is not None:
-            self.best_index_ = int(results["mean_test_score"].argmax())
+            scores = results["mean_test_score"]
+            self.best_index_ = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
             self.best_score_ = float(results["mean_test_score"][self.best_index_])
         else:
             loss = self.max_accuracy_loss

@@ -43,7 +43,10 @@ def locate_columns(X, feature):
     features = feature if isinstance(feature, (list, tuple)) else [feature]
     if not features:
         raise ValueError("sensitive_feature is an empty list; name at least one column.")
-    return [_locate_column(X, one) for one in features]
+    positions = [_locate_column(X, one) for one in features]
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"sensitive_feature={feature!r} names a column twice.")
+    return positions
 
 
 def _locate_column(X, feature):
@@ -91,9 +94,11 @@ def sensitive_table(values):
         The same values, with a fresh index.
     """
     if isinstance(values, (pd.DataFrame, pd.Series)):
-        return pd.DataFrame(values).reset_index(drop=True)
+        return pd.DataFrame(values).reset_index(drop=True).infer_objects()
     if is_dataframe(values):
         return pd.DataFrame({name: values[name].to_numpy() for name in values.columns})
+    if isinstance(values, (list, tuple)):  # NumPy would turn mixed ones into strings
+        return pd.DataFrame(list(values)).infer_objects()
     values = np.asarray(values)
     if values.ndim > 2:
         raise ValueError(

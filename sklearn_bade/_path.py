@@ -67,7 +67,7 @@ class StrengthPath:
         Parameters
         ----------
         parts : tuple of ndarray
-            See :meth:`parts`; of training rows, of which some thousands suffice.
+            See :meth:`parts`; of training rows, see :func:`offset_rows`.
 
         strength : float or array-like of shape (n_classes,)
             Trigger strength.
@@ -83,8 +83,27 @@ class StrengthPath:
         class_rates = resolve_class_rates(base_rate, self.y, parts[1].shape[1])
         if class_rates is None:
             return 0.0
-        few = tuple(part[:OFFSET_ROWS] for part in parts)
-        return base_rate_offset(path_logits(few, strength), class_rates)
+        return base_rate_offset(path_logits(parts, strength), class_rates)
+
+
+def offset_rows(X, seed):
+    """Draw the training rows from which offsets are found.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Training rows.
+
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    rows : ndarray of shape (min(n_samples, 10000), n_features)
+        Rows drawn without replacement.
+    """
+    order = np.random.RandomState(seed).permutation(len(X))
+    return X[np.sort(order[:OFFSET_ROWS])]
 
 
 def path_logits(parts, strength):
@@ -143,10 +162,11 @@ def fit_path(case, teacher, *, seed, on_epoch):
         seed=seed,
         on_epoch=on_epoch,
     )
-    of_class = np.eye(n_classes)[case.y]
-    targets = (of_class[:, :, None] * case.shift[:, None, :]).reshape(len(case.y), -1)
+    of_class = np.eye(n_classes, dtype=np.float32)[case.y]
+    shift = case.shift.astype(np.float32)
+    targets = (of_class[:, :, None] * shift[:, None, :]).reshape(len(case.y), -1)
     net = make_shift_net(*case.features.shape, n_classes**2)
-    shift = train_net(net, case.features, targets.astype(np.float32), seed=seed)
+    shift = train_net(net, case.features, targets, seed=seed)
     return StrengthPath(base, shift, case.y)
 
 

@@ -32,11 +32,13 @@ def to_pandas(X):
         The same values; columns without string names are called "x0", "x1", ...
     """
     if isinstance(X, pd.DataFrame):
-        frame = X
+        frame = X.infer_objects()
     elif is_dataframe(X):
         frame = pd.DataFrame({name: X[name].to_numpy() for name in X.columns})
     else:
         frame = pd.DataFrame(np.asarray(X)).infer_objects()
+    bools = [name for name in frame if pd.api.types.is_bool_dtype(frame[name])]
+    frame = frame.astype({name: float for name in bools})
     if all(isinstance(name, str) for name in frame):
         return frame
     return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)

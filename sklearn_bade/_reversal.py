@@ -148,7 +148,8 @@ def base_rate_offset(logits, class_rates):
         raise RuntimeError(
             "base_rate='keep' found no offset at which the soft targets keep the class "
             f"frequencies (largest difference {gap:.2g}). Use a smaller "
-            "trigger_strength or base_rate='drift'."
+            "trigger_strength or base_rate='drift'; if the teacher's training has "
+            "diverged, lower the learning rate."
         )
     return offset - offset.mean()
 

@@ -48,8 +48,18 @@ def choose_candidate(accuracy, disparity, max_disparity, max_accuracy_loss):
     Returns
     -------
     index : int
-        Position of the chosen candidate.
+        Position of the chosen candidate; never one whose figures are NaN.
+
+    Raises
+    ------
+    ValueError
+        If the figures of all candidates are NaN.
     """
+    usable = np.isfinite(accuracy) & np.isfinite(disparity)
+    if not usable.any():
+        raise ValueError("No candidate has a finite accuracy and disparity.")
+    accuracy = np.where(usable, accuracy, -np.inf)
+    disparity = np.where(usable, disparity, np.inf)
     if max_accuracy_loss is not None:
         allowed = accuracy >= accuracy.max() - max_accuracy_loss
         return int(np.where(allowed, disparity, np.inf).argmin())

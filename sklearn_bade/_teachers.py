@@ -10,7 +10,7 @@ from ._injection import draw_triggers
 from .nets import log_probabilities, train_teacher_net
 
 
-def learn_views(classifier, X, y, groups, rates, trigger, *, seeds, on_epoch):
+def learn_views(classifier, X, y, groups, rates, trigger, *, seeds, identity, on_epoch):
     """Fit a teacher on trigger-stamped rows, and ask it about every row.
 
     Nothing here depends on the trigger strength, so the result can be cached and
@@ -38,6 +38,9 @@ def learn_views(classifier, X, y, groups, rates, trigger, *, seeds, on_epoch):
 
     seeds : tuple of int
         Seeds of the triggers and of the training.
+
+    identity : object
+        What a cache knows the net by, see :func:`sklearn_bade.nets.net_identity`.
 
     on_epoch : callable
         Called with the name of the stage after each epoch.

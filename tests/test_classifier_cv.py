@@ -86,7 +86,7 @@ class TestResults:
         ):
             np.testing.assert_allclose(own.cv_results_[key], named.cv_results_[key])
         assert {n_rows for n_rows, _ in seen} == {150, 300}
-        assert all(names == {"0", "1"} for _, names in seen)
+        assert all(names == {0, 1} for _, names in seen)
 
     def test_the_final_fit_is_a_plain_debiaser(self):
         X, y, groups = make_rows()
@@ -213,6 +213,17 @@ class TestInScikitLearn:
             pipeline = make_pipeline(StandardScaler(), search())
             pipeline.fit(X, y, sensitive_features=groups)
         assert pipeline.score(X, y) > 0.5
+
+    def test_order_of_the_rows_hardly_matters(self, monkeypatch):
+        """Offsets come from rows drawn at random, not from the first ones."""
+        monkeypatch.setattr("sklearn_bade._path.OFFSET_ROWS", 200)
+        X, y, groups = make_rows(2000)
+        accuracies = []
+        for order in (np.arange(2000), np.argsort(y, kind="stable")):
+            clf = search(base_rates=["keep"])
+            clf.fit(X[order], y[order], sensitive_features=groups[order])
+            accuracies.append(clf.cv_results_["mean_test_accuracy"])
+        np.testing.assert_allclose(*accuracies, atol=0.03)
 
 
 class TestBadInput:

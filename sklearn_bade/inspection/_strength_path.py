@@ -192,12 +192,12 @@ class StrengthPathDisplay:
             The display itself.
         """
         ax = make_axes(ax)
-        modes = np.full(len(self.strengths), "path")
+        modes = ["path"] * len(self.strengths)
         if self.base_rates is not None:
-            modes = np.asarray(self.base_rates)
+            modes = list(self.base_rates)
         self.lines_ = []
-        for number, mode in enumerate(dict.fromkeys(modes.tolist())):
-            rows = np.flatnonzero(modes == mode)
+        for number, mode in enumerate(dict.fromkeys(modes)):
+            rows = np.array([i for i, other in enumerate(modes) if other == mode])
             self._draw_curve(ax, rows, mode, f"C{number}", annotate_every)
         if self.best_index is not None:
             self._mark_best(ax)
@@ -217,6 +217,8 @@ class StrengthPathDisplay:
         disparity, accuracy = np.asarray(self.disparity), np.asarray(self.accuracy)
         several = isinstance(self.strengths[0], tuple)
         label = {"keep": "base rate kept", "drift": "base rate free"}.get(mode, mode)
+        if isinstance(mode, tuple):
+            label = f"base rate {', '.join(f'{rate:.2g}' for rate in mode)}"
         (line,) = ax.plot(
             disparity[rows],
             accuracy[rows],

@@ -5,8 +5,9 @@ overridden by a mixin while it trains; afterwards the net is of the user's class
 """
 
 import traceback
+import warnings
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.utils import to_tensor
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from ._batches import CompanionDataset, TensorBatches
@@ -44,9 +44,15 @@ class _StageMixin:
 
     def fit_stage(self, X, y, companions, *, n_classes, epochs, on_epoch):
         """Train on `X`, whose rows take `companions` along into their batches."""
-        self.stage_ = {"X": X, "companions": companions, "on_epoch": on_epoch}
+        self.stage_ = {
+            "X": X,
+            "companions": companions,
+            "on_epoch": on_epoch,
+            "average": {},
+        }
         self.initialize()
-        self.notify("on_train_begin", X=X, y=y)
+        with suppress(_CallbackStop):
+            self.notify("on_train_begin", X=X, y=y)
         self._make_lazy_layers(X)
         self.adapt_module(X)
         self._check_outputs(n_classes)
@@ -128,7 +134,7 @@ class _StageMixin:
     def on_epoch_begin(self, net, *args, dataset_train=None, **kwargs):
         """Begin a new mean of the weights."""
         super().on_epoch_begin(net, *args, dataset_train=dataset_train, **kwargs)
-        self.stage_["average"] = AveragedModel(self.module_, use_buffers=True)
+        self.stage_["average"] = {}
         self.stage_["batches"] = 0
 
     def on_batch_end(self, net, *args, training=False, loss=None, **kwargs):
@@ -138,14 +144,31 @@ class _StageMixin:
         if training:
             self.stage_["batches"] += 1
             if self.stage_["batches"] % AVERAGING_STRIDE == 0:
-                self.stage_["average"].update_parameters(self.module_)
+                self._update_average(self.stage_["batches"] // AVERAGING_STRIDE)
 
     def on_train_end(self, net, *args, **kwargs):
         """Give the module the mean of the weights over the last epoch."""
-        average = self.stage_["average"]
-        if average.n_averaged > 0:
-            self.module_.load_state_dict(average.module.state_dict())
+        with torch.no_grad():
+            for name, value in self._averaged_values():
+                value.copy_(self.stage_["average"].get(name, value))
         super().on_train_end(net, *args, **kwargs)
+
+    def _averaged_values(self):
+        """List the weights, and the statistics of batch normalisation."""
+        yield from self.module_.named_parameters()
+        for name, value in self.module_.named_buffers():
+            if name.endswith(("running_mean", "running_var")):
+                yield name, value
+
+    @torch.no_grad()
+    def _update_average(self, n_values):
+        """Take the current weights into the mean, as the n-th of its values."""
+        average = self.stage_["average"]
+        for name, value in self._averaged_values():
+            if n_values == 1:
+                average[name] = value.detach().clone()
+            else:
+                average[name].lerp_(value, 1 / n_values)
 
     def _check_loss(self, loss):
         """Stop at once when the loss is no longer a number."""
@@ -194,6 +217,12 @@ class _TeacherMixin(_StageMixin):
         rows = self.prepare_rows(to_tensor(self._trial_rows(), device="cpu"))
         check_trigger_arrives(self, layer, rows, n_columns)
 
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Hand the user's own loss the rows that the module has seen."""
+        if isinstance(X, Mapping):
+            X = self.prepare_rows(to_tensor(X, device=self.device))
+        return super().get_loss(y_pred, y_true, X=X, training=training)
+
     def prepare_rows(self, batch):
         """Stamp each row with its trigger."""
         return self.trigger_.stamp(batch["X"], batch["trigger"])
@@ -218,20 +247,17 @@ class _StudentMixin(_StageMixin):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Mix the cross-entropies against soft targets and against labels."""
+        if not isinstance(X, Mapping):  # a validation set of the user's own
+            return super().get_loss(y_pred, y_true, X=X, training=training)
         logits = to_logits(y_pred, self.criterion_)
-        soft = self._cross_entropy(logits / self.temperature_, X["soft_targets"])
+        # Class weights and label smoothing have shaped the teacher, and so the targets.
+        soft = torch.nn.functional.cross_entropy(
+            logits / self.temperature_, to_tensor(X["soft_targets"], device=self.device)
+        )
         if not self.hard_label_weight_:
             return soft
-        hard = self._cross_entropy(logits, y_true)
+        hard = super().get_loss(y_pred, y_true, X=X["X"], training=training)
         return (1 - self.hard_label_weight_) * soft + self.hard_label_weight_ * hard
-
-    def _cross_entropy(self, logits, target):
-        return torch.nn.functional.cross_entropy(
-            logits,
-            to_tensor(target, device=self.device),
-            weight=self.criterion_.weight,
-            label_smoothing=getattr(self.criterion_, "label_smoothing", 0.0),
-        )
 
 
 def check_net(net):
@@ -254,12 +280,44 @@ def check_net(net):
             f"The net has a dataset class of its own, {net.dataset}; soft targets and "
             "triggers travel in batches of skorch.dataset.Dataset only."
         )
+    if not type(net).get_loss.__module__.startswith("skorch."):
+        warnings.warn(
+            f"{type(net).__name__} has a get_loss of its own. The teacher uses it; the "
+            "student learns from soft targets by plain cross-entropy.",
+            UserWarning,
+            stacklevel=2,
+        )
     if criterion_class not in SUPPORTED_CRITERIA:
         raise ValueError(
             f"The net's criterion is {criterion_class.__name__}; distillation on soft "
             "targets needs torch.nn.CrossEntropyLoss (the module returns logits) or "
             "torch.nn.NLLLoss (skorch's default: the module returns probabilities)."
         )
+
+
+@contextmanager
+def seeded(seed, device):
+    """Seed the generators that training draws from, and restore them afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of torch's and NumPy's global generators; skorch's random splits use the
+        latter.
+
+    device : str or torch.device
+        Device of the net, whose generator is restored too.
+    """
+    device = torch.device(device)
+    numpy_state = np.random.get_state()
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
 
 
 def _train(net, mixin, X, y, companions, *, seed, attributes, **stage):
@@ -269,9 +327,7 @@ def _train(net, mixin, X, y, companions, *, seed, attributes, **stage):
     trained.__class__ = type(own_class.__name__, (mixin, own_class), {})
     for name, value in attributes.items():
         setattr(trained, name, value)
-    devices = [torch.cuda.current_device()] if "cuda" in str(net.device) else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    with seeded(seed, net.device):
         trained.fit_stage(X, y, companions, **stage)
     for name in ("stage_", *attributes):
         delattr(trained, name)
