@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler
-from skorch.dataset import ValidSplit
+from skorch.dataset import Dataset, ValidSplit
+from skorch.helper import predefined_split
 
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.datasets import make_biased_classification
@@ -156,8 +157,15 @@ class TestInputs:
     def test_columns_in_another_order_are_refused(self):
         X, y = raw_frame()
         clf = debias(frame_pipeline(), sensitive_feature="group").fit(X, y)
-        with pytest.raises(ValueError, match="feature names should match"):
-            clf.predict(X[X.columns[::-1]])
+        for reordered in (X[X.columns[::-1]], X.drop(columns="group").iloc[:, ::-1]):
+            with pytest.raises(ValueError, match="feature names should match"):
+                clf.predict(reordered)
+
+    def test_frame_without_names_may_lack_the_column(self):
+        X, y, groups = make_rows()
+        frame = pd.DataFrame(np.column_stack([X, groups]))
+        clf = debias(sensitive_feature=3).fit(frame, y)
+        np.testing.assert_array_equal(clf.predict(frame), clf.predict(frame[[0, 1, 2]]))
 
 
 class TestManyClassesAndGroups:
@@ -354,6 +362,60 @@ class TestNets:
         for fitted in (clf.teacher_, clf.student_):
             assert {"valid_loss", "valid_acc", "roc_auc"} <= set(fitted.history[0])
         assert clf.teacher_.optimizer_.param_groups[0]["lr"] < 0.01
+
+    def test_validation_set_of_the_users_own(self):
+        X, y, groups = make_rows()
+        valid = Dataset(X[:50], y[:50])
+        net = make_net(train_split=predefined_split(valid))
+        clf = debias(net, keep_teacher=True).fit(X, y, sensitive_features=groups)
+        for fitted in (clf.teacher_, clf.student_):
+            assert "valid_loss" in fitted.history[-1]
+
+    def test_random_validation_split_follows_the_seed(self):
+        X, y, groups = make_rows()
+        net = make_net(train_split=ValidSplit(0.2, stratified=True))
+        one, two = (
+            debias(net).fit(X, y, sensitive_features=groups).predict_proba(X)
+            for _ in range(2)
+        )
+        np.testing.assert_array_equal(one, two)
+
+    def test_class_weights_count_once(self):
+        X, y, groups = make_rows(1000)
+        weight = torch.tensor([1.0, 4.0])
+        settings = {"trigger_strength": 0.0, "base_rate": "drift", "keep_teacher": True}
+        net = make_net(criterion__weight=weight)
+        clf = debias(net, **settings).fit(X, y, sensitive_features=groups)
+        neutral = np.pad(X, ((0, 0), (0, 2)))
+        teacher = clf.teacher_.predict_proba(neutral)[:, 1].mean()
+        assert teacher > y.mean() + 0.05
+        assert clf.predict_proba(X)[:, 1].mean() == pytest.approx(teacher, abs=0.03)
+
+    def test_loss_of_the_nets_own_warns_and_sees_rows(self):
+        seen = []
+
+        class Penalised(NeuralNetClassifier):
+            def get_loss(self, y_pred, y_true, X=None, training=False):
+                seen.append(tuple(X.shape[1:]))
+                return super().get_loss(y_pred, y_true, X=X, training=training)
+
+        X, y, groups = make_rows()
+        net = make_net()
+        net.__class__ = Penalised
+        with pytest.warns(UserWarning, match="Penalised has a get_loss of its own"):
+            debias(net).fit(X, y, sensitive_features=groups)
+        assert set(seen) == {(5,)}
+
+    def test_buffers_that_are_no_statistics_are_left_alone(self):
+        class Masked(MLP):
+            def __init__(self, n_features, n_classes, hidden):
+                super().__init__(n_features, n_classes, hidden)
+                self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+                self.register_buffer("flags", torch.tensor([True, False]))
+
+        X, y, groups = make_rows()
+        clf = debias(make_net(module=Masked)).fit(X, y, sensitive_features=groups)
+        assert clf.student_.module_.mask.tolist() == [0.0, -np.inf]
 
     def test_user_iterator_is_used(self):
         used = []

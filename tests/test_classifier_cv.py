@@ -3,6 +3,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import make_net, make_opposite_gaps, make_rows
 from sklearn import config_context
 from sklearn.exceptions import NotFittedError
@@ -330,3 +331,18 @@ class TestMemory:
         BackdoorDebiasClassifier(make_net(), **settings).fit(X + 1e-3, y)
         BackdoorDebiasClassifier(make_net(), **settings).fit(X, 1 - y)
         assert len(trained) == 6
+
+    def test_an_edited_module_and_equal_tensors(self, monkeypatch, tmp_path):
+        """A new definition of a class misses; an equal tensor hits."""
+        X, y = self.data()
+        trained = count_teachers(monkeypatch)
+        settings = {"sensitive_feature": 3, "memory": str(tmp_path), "random_state": 0}
+        for _ in range(2):
+            net = make_net(criterion__weight=torch.tensor([1.0, 2.0]))
+            BackdoorDebiasClassifier(net, **settings).fit(X, y)
+        assert len(trained) == 1
+        monkeypatch.setattr(
+            "sklearn_bade.nets._identity.inspect.getsource", lambda definition: "edited"
+        )
+        BackdoorDebiasClassifier(net, **settings).fit(X, y)
+        assert len(trained) == 2

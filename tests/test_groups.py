@@ -58,6 +58,19 @@ def test_missing_values_belong_to_no_group(values):
     assert len(groups) == 2
 
 
+def test_lists_keep_their_types():
+    codes, groups = encode(["a", "b", np.nan])
+    assert groups.tolist() == ["a", "b"]
+    assert codes.tolist() == [0, 1, UNKNOWN_GROUP]
+    _, groups = encode([["f", age] for age in range(40)])
+    assert len(groups) == 2
+
+
+def test_numbers_in_object_columns_are_numbers():
+    _, groups = encode(pd.Series(np.arange(40.0), dtype=object))
+    assert len(groups) == 2
+
+
 def test_values_that_cannot_be_compared():
     codes, groups = encode(np.array([1, "a", 1, None], dtype=object))
     assert [groups[c] for c in codes[:3]] == [1, "a", 1]
@@ -135,6 +148,10 @@ class TestLocateColumns:
     def test_name_without_columns(self):
         with pytest.raises(ValueError, match=r"column name, but X is a ndarray.*0 to 1"):
             locate_columns(np.zeros((2, 2)), "sex")
+
+    def test_a_column_twice(self):
+        with pytest.raises(ValueError, match="names a column twice"):
+            locate_columns(self.frame, ["sex", 1])
 
     def test_empty_list(self):
         with pytest.raises(ValueError, match="empty list"):

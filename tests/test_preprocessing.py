@@ -53,6 +53,14 @@ def test_pandas_polars_and_object_arrays_agree():
         np.testing.assert_allclose(make_default_preprocessing().fit_transform(other), Z)
 
 
+def test_numbers_in_object_columns_and_booleans_are_numbers():
+    frame = raw_frame().drop(columns="job").assign(flag=np.arange(60) % 2 == 0)
+    Z = make_default_preprocessing().fit_transform(frame)
+    assert Z.shape == (60, 3)
+    as_objects = make_default_preprocessing().fit_transform(frame.astype(object))
+    np.testing.assert_allclose(as_objects, Z)
+
+
 def test_columns_without_string_names_get_them():
     assert list(to_pandas(pd.DataFrame([[1, 2]]))) == ["x0", "x1"]
     assert to_pandas(np.array([[1, "a"]], dtype=object)).dtypes["x0"] == "int64"

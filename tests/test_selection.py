@@ -59,6 +59,14 @@ def test_nothing_below_the_bound_warns():
         assert choose_candidate(ACCURACY, DISPARITY, 0.001, None) == 3
 
 
+@pytest.mark.parametrize("bounds_of_rule", [(None, 0.01), (0.2, None)])
+def test_nan_is_never_chosen(bounds_of_rule):
+    accuracy, disparity = np.array([0.8, np.nan, 0.85]), np.array([0.1, 0.0, 0.05])
+    assert choose_candidate(accuracy, disparity, *bounds_of_rule) == 2
+    with pytest.raises(ValueError, match="finite"):
+        choose_candidate(np.full(2, np.nan), np.ones(2), *bounds_of_rule)
+
+
 @pytest.mark.parametrize("bounds", [(None, None), (0.1, 0.1)])
 def test_exactly_one_bound(bounds):
     with pytest.raises(ValueError, match="exactly one of max_disparity"):

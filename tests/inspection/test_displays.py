@@ -72,6 +72,14 @@ class TestStrengthPath:
         assert display.lines_[0].get_linestyle() == "None"
         assert len(display.lines_[0].get_xdata()) == 9
 
+    def test_given_base_rates(self):
+        clf = fit_search(base_rates=["keep", (0.6, 0.4)])
+        display = StrengthPathDisplay.from_estimator(clf)
+        assert [line.get_label() for line in display.lines_] == [
+            "base rate kept",
+            "base rate 0.6, 0.4",
+        ]
+
     def test_grid_search(self):
         X, y, _ = data_with_column()
         search = GridSearchCV(
