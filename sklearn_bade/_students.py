@@ -4,8 +4,7 @@ import numpy as np
 from scipy.special import softmax
 from skorch import NeuralNetClassifier
 
-from .nets import train_student_net
-from .nets._stages import check_net
+from .nets import check_net, train_student_net
 
 TEACHER_START_SHARE = 0.2
 
