@@ -208,7 +208,7 @@ class StrengthPathDisplay:
         ax.set_xlim(left=0)
         ax.margins(0.08)
         if len(self.lines_) > 1 or self.best_index is not None:
-            ax.legend(frameon=False, loc="lower right")
+            ax.legend(frameon=False, loc="lower left")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
