@@ -56,7 +56,9 @@ def _predict_fold(debiaser, X, y, sensitive, train, test, candidates, scorer):
     Returns
     -------
     fold : dict
-        "predicted" and "scores" of all candidates, and the times they took in seconds.
+        "predicted" of shape (n_candidates, n_test_rows), class codes; "score" of shape
+        (n_candidates,), arbitrary without a scorer; "fit_time" and "score_time" in
+        seconds.
     """
     start = time.perf_counter()
     with warnings.catch_warnings():
