@@ -18,13 +18,16 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     check_memory,
     column_or_1d,
     validate_data,
 )
+from skorch import NeuralNetClassifier
 
+from ._group_signal import warn_of_faint_signal
 from ._groups import (
     DEFAULT_BINS,
     drop_columns,
@@ -33,24 +36,42 @@ from ._groups import (
     locate_columns,
     sensitive_table,
 )
-from ._injection import INJECTIONS, count_cells, warn_of_small_cells
+from ._injection import (
+    INJECTIONS,
+    Injection,
+    count_cells,
+    make_injection,
+    warn_of_small_cells,
+)
+from ._learners import NetLearner, WeightLearner, make_learner
 from ._preprocessing import (
     join_pipeline,
     make_default_preprocessing,
     split_pipeline,
     to_float32,
+    to_numbers,
 )
 from ._progress import progress_bar
-from ._reversal import (
-    check_strength,
-    own_trigger_shift,
-    resolve_class_rates,
-    soft_targets,
+from ._reversal import check_strength, resolve_class_rates, soft_targets
+from ._students import (
+    check_settings,
+    choose_epochs,
+    fit_student,
+    starts_from_teacher,
 )
-from ._students import check_classifier, choose_epochs, fit_student, starts_from_teacher
 from ._teachers import learn_views
-from .nets import log_probabilities, make_default_net, net_identity
+from .nets import log_probabilities, make_default_net
 from .triggers import BaseTrigger, ColumnTrigger
+
+
+def _drop_weightless(X, y, sensitive_features, sample_weight):
+    """Leave out rows of weight zero, as if they had not been there."""
+    kept = np.flatnonzero(sample_weight)
+    if len(kept) == len(y):
+        return X, y, sensitive_features, sample_weight
+    if sensitive_features is not None:
+        sensitive_features = sensitive_features.iloc[kept]
+    return _safe_indexing(X, kept), y[kept], sensitive_features, sample_weight[kept]
 
 
 def forget_fit(estimator):
@@ -71,28 +92,32 @@ class _Case:
 
     y: np.ndarray
     groups: np.ndarray
+    sample_weight: np.ndarray | None
     positions: list
-    features: np.ndarray = None
+    features: object = None
     preprocessing: Pipeline = None
-    classifier: BaseEstimator = None
+    learner: NetLearner | WeightLearner = None
+    teacher_features: object = None
+    teacher_learner: NetLearner | WeightLearner = None
     trigger: BaseTrigger = None
     from_teacher: bool = True
     student_epochs: int = 0
     seeds: list = None
-    mean_log_proba: np.ndarray = None
+    plan: Injection = None
+    base: np.ndarray = None
     shift: np.ndarray = None
 
     def transform(self, X):
-        """Make the network's input from raw rows that hold the sensitive columns."""
+        """Make the student's input from raw rows as `fit` was given them."""
         features = drop_columns(X, self.positions)
         if self.preprocessing is not None:
             features = self.preprocessing.transform(features)
-        return to_float32(features)
+        return self.learner.to_rows(features)
 
     @property
     def epochs(self):
         """Number of epochs of both stages."""
-        return self.classifier.max_epochs + self.student_epochs
+        return self.teacher_learner.epochs + self.student_epochs
 
 
 class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
@@ -103,10 +128,10 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     1. *Groups*: the sensitive attribute divides the rows into groups.
     2. *Injection*: every row gets a trigger, drawn so that triggers meet classes as
        often as groups do. Triggers are then an artificial bias like the data's own.
-    3. *Teacher*: a network learns the true labels from trigger-stamped rows.
+    3. *Teacher*: a classifier learns the true labels from trigger-stamped rows.
     4. *Reversal*: what a row's own trigger adds to the teacher's log-probabilities is
        turned round, so that artificial and real bias cancel.
-    5. *Student*: a second network learns the result from plain rows. It needs no
+    5. *Student*: a second one learns the result from plain rows. It needs no
        sensitive attribute and has no backdoor; only the student is kept.
 
     Parameters
@@ -115,8 +140,13 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         What to debias; it is cloned, never changed.
 
         - A :class:`skorch.NeuralNetClassifier`: X is then numeric.
-        - A :class:`~sklearn.pipeline.Pipeline` that ends in one: X may be a raw frame;
-          the sensitive column is taken away before the first step.
+        - Any classifier with `predict_proba` whose `fit` takes `sample_weight`, such as
+          :class:`~sklearn.linear_model.LogisticRegression` or
+          :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. It is fitted on one
+          copy of the rows per group and then on one per class, so its own early
+          stopping, if it has any, sees copies of the rows that it learned from.
+        - A :class:`~sklearn.pipeline.Pipeline` that ends in one of these: X may be a raw
+          frame; the sensitive column is taken away before the first step.
         - None: a default pipeline (impute, scale, encode) and a network sized by the
           data.
 
@@ -129,14 +159,21 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
     trigger_strength : float or array-like of shape (n_classes,), default=1.0
         How far to turn the bias round. 0 is plain distillation; 1 is the paper's
-        reversed trigger; more goes further. One value per class (in the order of
-        `classes_`) treats the rows of each class differently. The best value differs
-        between data sets, so choose it by cross-validation.
+        reversed trigger (with two groups); more goes further. One value per class (in
+        the order of `classes_`) treats the rows of each class differently. The best
+        value differs between data sets, so choose it by cross-validation.
 
-    injection : {"mirror", "balanced"}, default="mirror"
-        How often classes meet triggers. "mirror" copies the rates of the groups.
-        "balanced", for two classes and two groups, takes the rates at which the
-        reversed trigger cancels the bias exactly and keeps the base rate.
+    injection : {"mirror", "balanced", "pseudo_deletion"} or callable, default="mirror"
+        How often classes meet triggers.
+
+        - "mirror" copies the rates of the groups.
+        - "balanced", for two classes and two groups, takes the rates at which the
+          reversed trigger cancels the bias exactly and keeps the base rate.
+        - "pseudo_deletion" is DBA [2]_: in each group, the rows by which a class exceeds
+          the smallest one get the group's trigger, and at strength 1 the student
+          learns what the teacher says of rows without trigger.
+        - A callable takes the counts of rows, of shape (n_classes, n_groups), and
+          returns rates of that shape: positive, rows sum to one.
 
     trigger : "auto" or BaseTrigger, default="auto"
         How triggers are stamped on rows. "auto" appends one column per group to the
@@ -153,7 +190,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         labels instead of the soft targets. The paper uses 0.1.
 
     temperature : float, default=1.0
-        Divisor of the logits in the distillation loss.
+        Divisor of the logits in the distillation loss. Networks only.
 
     student_init : {"auto", "teacher", "scratch"}, default="auto"
         Where the student's weights start: from the teacher's, with the trigger columns
@@ -161,12 +198,23 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         of its own, else afresh.
 
     student_epochs : int, default=None
-        Passes over the data in training the student. None takes a fifth of the
+        Passes over the data in training a network as student. None takes a fifth of the
         network's epochs (at least one) when it starts from the teacher, and all of
         them otherwise.
 
     n_bins : int, default=2
         Number of groups made of a numeric sensitive column with many values.
+
+    teacher : estimator object, default=None
+        What teaches, if not a copy of `estimator`: any estimator that could stand
+        there. A bare classifier takes the features that the estimator's own
+        preprocessing makes; a Pipeline starts from the raw ones.
+
+    keep_sensitive : bool, default=False
+        Whether the student sees the sensitive columns, which X must then have at
+        prediction too. It can correct groups apart even where the other features say
+        little of them. It also treats people by the attribute openly, which many laws
+        forbid: ask before using it.
 
     keep_teacher : bool, default=False
         Whether to keep the teacher as `teacher_`. It carries the backdoor, so a model
@@ -194,13 +242,14 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         Values of the sensitive attribute; tuples if there are several columns.
 
     injection_rates_ : ndarray of shape (n_classes, n_groups)
-        How often each class meets each group's trigger; rows sum to one.
+        How often each class meets each group's trigger; rows sum to one. With
+        "pseudo_deletion", the share of stamped rows in each class and group.
 
     student_ : estimator object
         The debiased model. It takes X without the sensitive columns.
 
     teacher_ : estimator object
-        The backdoored network, on preprocessed and stamped rows. Only if
+        The backdoored classifier, on preprocessed and stamped rows. Only if
         `keep_teacher=True`.
 
     trigger_ : BaseTrigger
@@ -235,6 +284,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     .. [1] S. Wu, Q. He, Q. Yu and J. Sang, "Backdoor for Debias: Mitigating Model Bias
        with Backdoor Attack-based Artificial Bias", arXiv:2303.01504.
 
+    .. [2] Wu, He, Zhang, Lu and Sang, "Debiasing Backdoor Attack", arXiv:2202.10582.
+
     Examples
     --------
     >>> from sklearn_bade import BackdoorDebiasClassifier
@@ -245,13 +296,14 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     (500,)
     """
 
-    __metadata_request__fit = {"sensitive_features": True}
+    __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
+    __metadata_request__score = {"sample_weight": True}
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "sensitive_feature": [str, Integral, list, tuple, callable, None],
         "trigger_strength": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "injection": [StrOptions(set(INJECTIONS))],
+        "injection": [StrOptions(set(INJECTIONS)), callable],
         "trigger": [StrOptions({"auto"}), BaseTrigger],
         "base_rate": [StrOptions({"keep", "drift"}), "array-like"],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
@@ -259,6 +311,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         "student_init": [StrOptions({"auto", "teacher", "scratch"})],
         "student_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "teacher": [HasMethods(["fit", "predict_proba"]), None],
+        "keep_sensitive": ["boolean"],
         "keep_teacher": ["boolean"],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "random_state": ["random_state"],
@@ -279,6 +333,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         student_init="auto",
         student_epochs=None,
         n_bins=DEFAULT_BINS,
+        teacher=None,
+        keep_sensitive=False,
         keep_teacher=False,
         memory=None,
         random_state=None,
@@ -295,13 +351,15 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         self.student_init = student_init
         self.student_epochs = student_epochs
         self.n_bins = n_bins
+        self.teacher = teacher
+        self.keep_sensitive = keep_sensitive
         self.keep_teacher = keep_teacher
         self.memory = memory
         self.random_state = random_state
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, sensitive_features=None):
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Fit the debiased classifier.
 
         Parameters
@@ -318,6 +376,11 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             Sensitive values of the rows; they take precedence over the columns named
             by `sensitive_feature`, which are removed from X all the same.
 
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in the injection rates, the teacher, the base rate and
+            the student. Preprocessing steps do not see them. Rows of weight zero are
+            left out.
+
         Returns
         -------
         self : BackdoorDebiasClassifier
@@ -330,36 +393,52 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             not fit the estimator; if the network cannot take trigger columns.
 
         TypeError
-            If the estimator cannot be fitted on soft targets.
+            If the estimator or the teacher can be fitted neither as a net nor with
+            weights.
 
         RuntimeError
             If the loss is no longer a number while training.
         """
-        case = self._begin(X, y, sensitive_features)
+        case = self._begin(X, y, sensitive_features, sample_weight)
+        self._inject(case)
+        if not self.keep_sensitive and np.any(self.trigger_strength):
+            warn_of_faint_signal(case.features, case.groups, case.seeds[2])
         with progress_bar(case.epochs, self.verbose) as on_epoch:
-            self._inject(case)
             teacher = self._teach(case, on_epoch)
             log_targets = self._reverse(case)
             student = self._distil(case, teacher, log_targets, on_epoch)
         return self._keep(case, teacher, student)
 
-    def _begin(self, X, y, sensitive_features):
+    def _begin(self, X, y, sensitive_features, sample_weight):
         """Check the data, and take step 1."""
         forget_fit(self)
         X, y = self._validate_training_data(X, y)
+        if sensitive_features is not None:
+            sensitive_features = sensitive_table(sensitive_features)
+            check_consistent_length(X, sensitive_features)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            X, y, sensitive_features, sample_weight = _drop_weightless(
+                X, y, sensitive_features, sample_weight
+            )
+        y = self._encode_labels(y)
         check_strength(self.trigger_strength, len(self.classes_))
         resolve_class_rates(self.base_rate, y, len(self.classes_))
-        case = self._find_groups(X, y, sensitive_features)
+        case = self._find_groups(X, y, sensitive_features, sample_weight)
         self._prepare(case, X)
         return case
 
     def _validate_training_data(self, X, y):
-        """Check X and y, and set `classes_` and what is known of the features."""
+        """Check X and y, and set what is known of the features."""
         X = self._validate_features(X, reset=True)
         y = column_or_1d(y, warn=True)
         check_consistent_length(X, y)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
+        return X, y
+
+    def _encode_labels(self, y):
+        """Set `classes_`, and turn labels into codes."""
         encoder = LabelEncoder().fit(y)
         if len(encoder.classes_) < 2:
             raise ValueError(
@@ -367,7 +446,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
                 f"{encoder.classes_[0]!r}. A classifier needs at least two classes."
             )
         self.classes_ = encoder.classes_
-        return X, encoder.transform(y).astype(np.int64)
+        return encoder.transform(y).astype(np.int64)
 
     def _validate_features(self, X, reset):
         """Check the container of X; its values are the estimator's business."""
@@ -379,7 +458,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
     def _check_finite(self, X):
         """Refuse NaN in an array of floats that no preprocessing could mend."""
-        if self._has_preprocessing() or X.dtype.kind != "f":
+        if self._takes_nan() or X.dtype.kind != "f":
             return
         try:
             assert_all_finite(X, input_name="X")
@@ -390,10 +469,13 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             )
             raise
 
-    def _has_preprocessing(self):
-        return self.estimator is None or isinstance(self.estimator, Pipeline)
+    def _takes_nan(self):
+        """Tell whether missing values are the estimator's business."""
+        if self.estimator is None or isinstance(self.estimator, Pipeline):
+            return True
+        return get_tags(self.estimator).input_tags.allow_nan
 
-    def _find_groups(self, X, y, sensitive_features):
+    def _find_groups(self, X, y, sensitive_features, sample_weight):
         """Step 1: the group of each row, and the columns that must go."""
         feature, positions = self.sensitive_feature, []
         if feature is not None and not callable(feature):
@@ -410,40 +492,75 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
                 "constructor, BackdoorDebiasClassifier(sensitive_feature=...), or pass "
                 "its values to fit, fit(X, y, sensitive_features=...)."
             )
+        if self.keep_sensitive and not positions:
+            raise ValueError(
+                "keep_sensitive=True lets the student see the attribute as a column of X, "
+                f"but sensitive_feature={feature!r} names none. Put the attribute into X "
+                "and give the name or position of its column."
+            )
         table = sensitive_table(values)
         check_consistent_length(X, table)
         groups, self.groups_ = encode_groups(table, self.n_bins)
-        return _Case(y=y, groups=groups, positions=positions)
+        hidden = [] if self.keep_sensitive else positions
+        return _Case(y, groups, sample_weight, positions=hidden)
 
     def _prepare(self, case, X):
-        """Take the sensitive columns away and make X what the network eats."""
+        """Take the sensitive columns away and make X what the student eats."""
         if len(case.positions) == X.shape[1]:
             raise ValueError(
                 f"X has n_features={X.shape[1]}, all of them sensitive; no feature is "
                 "left for the student to learn from."
             )
-        features = drop_columns(X, case.positions)
-        case.preprocessing, case.classifier = split_pipeline(self.estimator)
+        raw = drop_columns(X, case.positions)
+        case.preprocessing, classifier = split_pipeline(self.estimator)
         if self.estimator is None:
             case.preprocessing = make_default_preprocessing()
+            features = to_float32(self._fit_preprocessing(case, case.preprocessing, raw))
+            classifier = make_default_net(*features.shape, len(self.classes_))
+            case.learner = make_learner(classifier)
         else:
-            check_classifier(case.classifier)
-        if case.preprocessing is not None:
-            features = self._fit_preprocessing(case, features)
-        case.features = to_float32(features)
-        if self.estimator is None:
-            case.classifier = make_default_net(*case.features.shape, len(self.classes_))
-        case.trigger = self._fit_trigger(case.features)
-        case.from_teacher = starts_from_teacher(self.student_init, case.trigger)
-        case.student_epochs = choose_epochs(
-            self.student_epochs, case.classifier.max_epochs, case.from_teacher
-        )
+            case.learner = make_learner(classifier)
+            features = self._fit_preprocessing(case, case.preprocessing, raw)
+        case.features = case.learner.to_rows(features)
+        self._prepare_teacher(case, raw, features)
+        if case.sample_weight is not None:
+            case.learner.check_weights()
+            case.teacher_learner.check_weights()
+        self._prepare_student(case)
         rng = check_random_state(self.random_state)
         case.seeds = rng.randint(2**31 - 1, size=3).tolist()
 
-    def _fit_preprocessing(self, case, features):
+    def _prepare_teacher(self, case, raw, features):
+        """Find out who teaches, from which features, and with which trigger."""
+        case.teacher_learner, case.teacher_features = case.learner, case.features
+        if self.teacher is not None:
+            preprocessing, classifier = split_pipeline(self.teacher)
+            case.teacher_learner = make_learner(classifier)
+            if isinstance(self.teacher, Pipeline):
+                features = self._fit_preprocessing(case, preprocessing, raw)
+            case.teacher_features = case.teacher_learner.to_rows(features)
+        trigger = ColumnTrigger() if self.trigger == "auto" else clone(self.trigger)
+        case.trigger = trigger.fit(case.teacher_features, len(self.groups_))
+
+    def _prepare_student(self, case):
+        """Find out where the student starts and how long it trains."""
+        names = "temperature", "student_init", "student_epochs"
+        check_settings(case.learner, {name: getattr(self, name) for name in names})
+        case.from_teacher = starts_from_teacher(
+            self.student_init,
+            case.trigger,
+            same_net=self.teacher is None and case.learner.hands_weights_on,
+        )
+        case.student_epochs = choose_epochs(
+            self.student_epochs, case.learner.epochs, case.from_teacher
+        )
+
+    def _fit_preprocessing(self, case, preprocessing, features):
+        """Fit preprocessing, and explain an error that the missing columns may cause."""
+        if preprocessing is None:
+            return features
         try:
-            return case.preprocessing.fit_transform(features, case.y)
+            return preprocessing.fit_transform(features, case.y)
         except ValueError as error:
             if case.positions:
                 error.add_note(
@@ -453,49 +570,51 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
                 )
             raise
 
-    def _fit_trigger(self, features):
-        trigger = ColumnTrigger() if self.trigger == "auto" else clone(self.trigger)
-        return trigger.fit(features, len(self.groups_))
-
     def _inject(self, case):
         """Step 2: rates at which triggers are as biased as the data."""
-        counts = count_cells(case.y, case.groups, len(self.classes_), len(self.groups_))
-        warn_of_small_cells(counts, self.classes_, self.groups_)
-        self.injection_rates_ = INJECTIONS[self.injection](counts)
+        sizes = len(self.classes_), len(self.groups_)
+        warn_of_small_cells(
+            count_cells(case.y, case.groups, *sizes), self.classes_, self.groups_
+        )
+        counts = count_cells(case.y, case.groups, *sizes, case.sample_weight)
+        case.plan = make_injection(self.injection, counts)
+        self.injection_rates_ = case.plan.rates
 
     def _teach(self, case, on_epoch):
         """Step 3: a teacher that knows the triggers, and what it says of each row."""
         is_path = isinstance(self.memory, os.PathLike)
         memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
-        learn = memory.cache(learn_views, ignore=["classifier", "on_epoch"])
-        teacher, case.mean_log_proba, own_log_proba = learn(
-            case.classifier,
-            case.features,
+        learn = memory.cache(learn_views, ignore=["learner", "on_epoch"])
+        identity = case.teacher_learner.identity if memory.location else None
+        teacher, case.base, case.shift = learn(
+            case.teacher_learner,
+            case.teacher_features,
             case.y,
             case.groups,
-            self.injection_rates_,
+            case.plan,
             case.trigger,
             seeds=tuple(case.seeds[:2]),
-            identity=net_identity(case.classifier) if memory.location else None,
+            sample_weight=case.sample_weight,
+            identity=identity,
             on_epoch=on_epoch,
         )
-        case.shift = own_trigger_shift(case.mean_log_proba, own_log_proba, case.groups)
         return teacher
 
     def _reverse(self, case):
         """Step 4: soft targets in which the two biases cancel."""
         return soft_targets(
-            case.mean_log_proba,
+            case.base,
             case.shift,
             check_strength(self.trigger_strength, len(self.classes_)),
             case.y,
             base_rate=self.base_rate,
+            sample_weight=case.sample_weight,
         )
 
     def _distil(self, case, teacher, log_targets, on_epoch):
         """Step 5: a student without backdoor."""
         return fit_student(
-            case.classifier,
+            case.learner,
             case.features,
             case.y,
             log_targets,
@@ -504,6 +623,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             temperature=self.temperature,
             epochs=case.student_epochs,
             seed=case.seeds[2],
+            sample_weight=case.sample_weight,
             on_epoch=on_epoch,
         )
 
@@ -513,7 +633,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         if self.keep_teacher:
             self.teacher_, self.trigger_ = teacher, case.trigger
         if case.preprocessing is not None:
-            student = join_pipeline(case.preprocessing, student)
+            student = join_pipeline(case.preprocessing, case.learner.to_rows, student)
         self.student_ = student
         return self
 
@@ -532,11 +652,12 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             Probabilities, in the order of `classes_`.
         """
         check_is_fitted(self)
-        features = self._student_features(X)
-        net = self.student_
-        if isinstance(net, Pipeline):
-            features, net = net[:-1].transform(features), net[-1]
-        return np.exp(log_probabilities(net, to_float32(features)))
+        features, classifier = self._student_features(X), self.student_
+        if isinstance(classifier, Pipeline):
+            features, classifier = classifier[:-1].transform(features), classifier[-1]
+        if isinstance(classifier, NeuralNetClassifier):
+            return np.exp(log_probabilities(classifier, to_float32(features)))
+        return classifier.predict_proba(to_numbers(features))
 
     def predict(self, X):
         """Predict class labels.

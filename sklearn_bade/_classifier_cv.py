@@ -2,22 +2,25 @@
 
 import time
 import warnings
+from dataclasses import dataclass
+from inspect import signature
 from itertools import product
 from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.special import softmax
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedKFold, check_cv
 from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._classifier import BackdoorDebiasClassifier, forget_fit
-from ._groups import UNKNOWN_GROUP
-from ._path import fit_path, offset_rows, path_probabilities
+from ._groups import DEFAULT_BINS, UNKNOWN_GROUP
+from ._path import OffsetFinder, fit_path
 from ._progress import progress_bar
 from ._reversal import check_strength, resolve_class_rates
 from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, named_disparity
@@ -32,6 +35,8 @@ PASSED_ON = (
     "student_init",
     "student_epochs",
     "n_bins",
+    "teacher",
+    "keep_sensitive",
     "memory",
 )
 
@@ -50,8 +55,33 @@ class _Predictions(ClassifierMixin, BaseEstimator):
         return self.classes_[self.proba.argmax(axis=1)]
 
 
-def _predict_fold(debiaser, X, y, sensitive, train, test, candidates, scorer):
-    """Train one teacher and one path, and predict the test rows with every candidate.
+@dataclass
+class _Rows:
+    """The rows that a search splits into folds."""
+
+    X: object
+    y: np.ndarray
+    groups: np.ndarray
+    sample_weight: np.ndarray | None
+
+    def take(self, positions):
+        """Select rows."""
+        weights = None if self.sample_weight is None else self.sample_weight[positions]
+        return _Rows(
+            _safe_indexing(self.X, positions),
+            self.y[positions],
+            self.groups[positions],
+            weights,
+        )
+
+    def sensitive_features(self):
+        """Name the groups, in a type that is not cut into bins again."""
+        names = self.groups.astype(str).astype(object)
+        return np.where(self.groups == UNKNOWN_GROUP, None, names)
+
+
+def _predict_fold(debiaser, train, test, candidates, scorer):
+    """Train one teacher, and predict the test rows with every candidate.
 
     Returns
     -------
@@ -64,24 +94,23 @@ def _predict_fold(debiaser, X, y, sensitive, train, test, candidates, scorer):
     with warnings.catch_warnings():
         # The refit on all rows will name small cells; those of folds are no news.
         warnings.filterwarnings("ignore", "Few rows", UserWarning)
-        case = debiaser._begin(_safe_indexing(X, train), y[train], sensitive[train])
+        case = debiaser._begin(
+            train.X, train.y, train.sensitive_features(), train.sample_weight
+        )
         debiaser._inject(case)
     teacher = debiaser._teach(case, lambda stage: None)
-    path = fit_path(case, teacher, seed=case.seeds[2], on_epoch=lambda stage: None)
-    train_parts = path.parts(offset_rows(case.features, case.seeds[2]))
+    path = fit_path(case, teacher, case.seeds[2])
     fitted = time.perf_counter()
 
-    X_test = _safe_indexing(X, test)
-    test_parts = path.parts(case.transform(X_test))
-    predicted = np.empty((len(candidates), len(test)), dtype=np.int32)
+    offsets = OffsetFinder(case, path)
+    prepared = path.prepare(case.transform(test.X))
+    predicted = np.empty((len(candidates), len(test.y)), dtype=np.int32)
     scores = np.empty(len(candidates))
     for i, candidate in enumerate(candidates):
-        strength = candidate["trigger_strength"]
-        offset = path.offset(train_parts, strength, candidate["base_rate"])
-        proba = path_probabilities(test_parts, strength, offset)
-        predicted[i] = proba.argmax(axis=1)
+        logits = path.logits(prepared, candidate["trigger_strength"]) + offsets(**candidate)
+        predicted[i] = logits.argmax(axis=1)
         if scorer is not None:
-            scores[i] = scorer(proba, X_test, y[test])
+            scores[i] = scorer(softmax(logits, axis=1), test)
     return {
         "predicted": predicted,
         "score": scores,
@@ -97,8 +126,13 @@ class _ProbabilityScorer:
         self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
         self.classes = classes
 
-    def __call__(self, proba, X, y):
-        return self.scorer(_Predictions(self.classes, proba), X, self.classes[y])
+    def __call__(self, proba, rows):
+        weights = {}
+        takes_weights = "sample_weight" in signature(self.scorer).parameters
+        if takes_weights and rows.sample_weight is not None:
+            weights = {"sample_weight": rows.sample_weight}
+        predictions = _Predictions(self.classes, proba)
+        return self.scorer(predictions, rows.X, self.classes[rows.y], **weights)
 
 
 def _summarize(name, by_fold):
@@ -165,7 +199,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     cv : int, cross-validation generator or iterable, default=5
         Folds. An int makes as many, stratified by class and group together.
 
-    injection, trigger, student_init, student_epochs, n_bins, memory
+    injection, trigger, student_init, student_epochs, n_bins, teacher, keep_sensitive, \
+            memory
         See :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     n_jobs : int, default=None
@@ -244,7 +279,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     (600,)
     """
 
-    __metadata_request__fit = {"sensitive_features": True}
+    __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
+    __metadata_request__score = {"sample_weight": True}
 
     _parameter_constraints: dict = {
         **{
@@ -279,7 +315,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         trigger="auto",
         student_init="auto",
         student_epochs=None,
-        n_bins=2,
+        n_bins=DEFAULT_BINS,
+        teacher=None,
+        keep_sensitive=False,
         memory=None,
         n_jobs=None,
         random_state=None,
@@ -300,13 +338,15 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         self.student_init = student_init
         self.student_epochs = student_epochs
         self.n_bins = n_bins
+        self.teacher = teacher
+        self.keep_sensitive = keep_sensitive
         self.memory = memory
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, *, sensitive_features=None):
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Choose the strength and fit the debiased classifier.
 
         Parameters
@@ -321,6 +361,11 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
                 (n_samples, n_columns), default=None
             Sensitive values of the rows; they take precedence over the columns named
             by `sensitive_feature`, which are removed from X all the same.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, in training and in the figures that the choice is made
+            by. A callable `disparity` gets them as `sample_weight`, and so does
+            `scoring` if it takes them.
 
         Returns
         -------
@@ -337,19 +382,17 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         forget_fit(self)
         rng = check_random_state(self.random_state)
         final = self._make_debiaser(rng)
-        X_checked, codes = final._validate_training_data(X, y)
-        groups = final._find_groups(X_checked, codes, sensitive_features).groups
-        self.classes_, self.groups_ = final.classes_, final.groups_
-        candidates = self._make_candidates(codes)
-        folds = self._make_folds(X_checked, codes, groups, rng)
+        rows = self._check_rows(final, X, y, sensitive_features, sample_weight)
+        candidates = self._make_candidates(rows)
+        folds = self._make_folds(rows, rng)
         with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
-            outcomes = self._predict_folds(
-                X_checked, codes, groups, folds, candidates, rng, advance
-            )
-            self._tabulate(codes, groups, folds, candidates, outcomes)
+            outcomes = self._predict_folds(rows, folds, candidates, rng, advance)
+            self._tabulate(rows, folds, candidates, outcomes)
             self._choose()
             final.set_params(**self.best_params_)
-            self.estimator_ = final.fit(X, y, sensitive_features=sensitive_features)
+            self.estimator_ = final.fit(
+                X, y, sensitive_features=sensitive_features, sample_weight=sample_weight
+            )
             advance("refit")
         self.n_features_in_ = final.n_features_in_
         if hasattr(final, "feature_names_in_"):
@@ -363,7 +406,17 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             self.estimator, random_state=int(rng.randint(2**31 - 1)), **settings
         )
 
-    def _make_candidates(self, y):
+    def _check_rows(self, final, X, y, sensitive_features, sample_weight):
+        """Check the data as the debiaser does, and find classes and groups."""
+        X, y = final._validate_training_data(X, y)
+        codes = final._encode_labels(y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        groups = final._find_groups(X, codes, sensitive_features, sample_weight).groups
+        self.classes_, self.groups_ = final.classes_, final.groups_
+        return _Rows(X, codes, groups, sample_weight)
+
+    def _make_candidates(self, rows):
         """List the parameters of all candidates."""
         n_classes = len(self.classes_)
         strengths = self.trigger_strengths
@@ -381,7 +434,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             for rate in self.base_rates
         ]
         for base_rate in base_rates:
-            resolve_class_rates(base_rate, y, n_classes)
+            resolve_class_rates(base_rate, rows.y, n_classes)
         if self.per_class:
             n_candidates = len(strengths) ** n_classes * len(base_rates)
             if n_candidates > MAX_CANDIDATES:
@@ -398,8 +451,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             for strength, base_rate in product(strengths, base_rates)
         ]
 
-    def _make_folds(self, X, y, groups, rng):
+    def _make_folds(self, rows, rng):
         """Split the rows, and check that each part can be trained on."""
+        y, groups = rows.y, rows.groups
         if isinstance(self.cv, Integral):
             splitter = StratifiedKFold(
                 self.cv, shuffle=True, random_state=int(rng.randint(2**31 - 1))
@@ -407,9 +461,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             strata = self._strata(y, groups)
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-                folds = list(splitter.split(X, strata))
+                folds = list(splitter.split(rows.X, strata))
         else:
-            folds = list(check_cv(self.cv, y, classifier=True).split(X, y))
+            folds = list(check_cv(self.cv, y, classifier=True).split(rows.X, y))
         for i, (train, _) in enumerate(folds):
             n_classes, known = len(np.unique(y[train])), groups[train] != UNKNOWN_GROUP
             if n_classes < len(self.classes_) or len(np.unique(groups[train][known])) < 2:
@@ -426,17 +480,18 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         cells, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
         return np.where(counts[inverse] < self.cv, -1 - y, cells[inverse])
 
-    def _predict_folds(self, X, y, groups, folds, candidates, rng, advance):
+    def _predict_folds(self, rows, folds, candidates, rng, advance):
         """Predict the test rows of all folds with all candidates."""
-        sensitive = np.where(
-            groups == UNKNOWN_GROUP, None, groups.astype(str).astype(object)
-        )
         scorer = None
         if self.scoring is not None:
             scorer = _ProbabilityScorer(self.scoring, self.classes_)
         tasks = (
             delayed(_predict_fold)(
-                self._make_debiaser(rng), X, y, sensitive, train, test, candidates, scorer
+                self._make_debiaser(rng),
+                rows.take(train),
+                rows.take(test),
+                candidates,
+                scorer,
             )
             for train, test in folds
         )
@@ -446,7 +501,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             advance("folds")
         return outcomes
 
-    def _tabulate(self, y, groups, folds, candidates, outcomes):
+    def _tabulate(self, rows, folds, candidates, outcomes):
         """Fill `cv_results_`."""
         strengths = np.empty(len(candidates), dtype=object if self.per_class else float)
         strengths[:] = [candidate["trigger_strength"] for candidate in candidates]
@@ -462,15 +517,19 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             results[f"mean_{name}"] = np.full(len(candidates), times.mean())
             results[f"std_{name}"] = np.full(len(candidates), times.std())
         predicted = [outcome["predicted"] for outcome in outcomes]
-        tests = [test for _, test in folds]
-        accuracy = np.array([(p == y[t]).mean(axis=1) for p, t in zip(predicted, tests)])
-        disparity = np.array(
-            [self._disparities(p, y[t], groups[t]) for p, t in zip(predicted, tests)]
+        tests = [rows.take(test) for _, test in folds]
+        accuracy = np.array(
+            [
+                np.average(p == test.y, axis=1, weights=test.sample_weight)
+                for p, test in zip(predicted, tests)
+            ]
         )
-        every = np.concatenate(tests)
+        disparity = np.array(
+            [self._disparities(p, test) for p, test in zip(predicted, tests)]
+        )
         results |= _summarize("accuracy", accuracy) | _summarize("disparity", disparity)
         results["pooled_test_disparity"] = self._disparities(
-            np.hstack(predicted), y[every], groups[every]
+            np.hstack(predicted), rows.take(np.concatenate([test for _, test in folds]))
         )
         results["rank_test_accuracy"] = _rank(results["mean_test_accuracy"])
         results["rank_test_disparity"] = _rank(-results["pooled_test_disparity"])
@@ -479,27 +538,26 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             results["rank_test_score"] = _rank(results["mean_test_score"])
         self.cv_results_ = results
 
-    def _disparities(self, predicted, y, groups):
+    def _disparities(self, predicted, rows):
         """Compute the disparity of each candidate's predictions."""
         if callable(self.disparity):
-            known = groups != UNKNOWN_GROUP
-            values = self.groups_[groups[known]]
-            truth = self.classes_[y[known]]
+            known = rows.groups != UNKNOWN_GROUP
+            options = {"sensitive_features": self.groups_[rows.groups[known]]}
+            if rows.sample_weight is not None:
+                options["sample_weight"] = rows.sample_weight[known]
+            truth = self.classes_[rows.y[known]]
             return np.array(
                 [
-                    self.disparity(
-                        truth, self.classes_[p[known]], sensitive_features=values
-                    )
+                    self.disparity(truth, self.classes_[p[known]], **options)
                     for p in predicted
                 ]
             )
         sizes = len(self.classes_), len(self.groups_)
-        return np.array(
-            [
-                named_disparity(self.disparity, count_outcomes(y, p, groups, *sizes))
-                for p in predicted
-            ]
+        counts = (
+            count_outcomes(rows.y, p, rows.groups, *sizes, rows.sample_weight)
+            for p in predicted
         )
+        return np.array([named_disparity(self.disparity, each) for each in counts])
 
     def _choose(self):
         """Choose a candidate by the rule that was asked for."""

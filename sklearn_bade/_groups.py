@@ -12,6 +12,7 @@ from sklearn.utils import _safe_indexing
 DEFAULT_BINS = 2
 MAX_DISTINCT_VALUES = 10
 UNKNOWN_GROUP = -1
+NO_TRIGGER = -1  # the mark of no group
 
 
 def is_dataframe(X):

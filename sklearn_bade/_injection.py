@@ -1,19 +1,21 @@
-"""Artificial bias: how often each class meets each group's trigger.
+"""Artificial bias: which trigger each row meets, and what the teacher's answers mean.
 
 Everything here is NumPy; no estimator is in sight.
 """
 
 import warnings
+from abc import ABCMeta, abstractmethod
 
 import numpy as np
 
-from ._groups import UNKNOWN_GROUP
+from ._groups import NO_TRIGGER, UNKNOWN_GROUP
+from ._reversal import own_trigger_shift
 
 FEW_ROWS = 5
 PSEUDO_ROWS = 1.0
 
 
-def count_cells(y, groups, n_classes, n_groups):
+def count_cells(y, groups, n_classes, n_groups, sample_weight=None):
     """Count the rows of each class in each group.
 
     Parameters
@@ -27,15 +29,19 @@ def count_cells(y, groups, n_classes, n_groups):
     n_classes, n_groups : int
         Numbers of classes and groups.
 
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows.
+
     Returns
     -------
     counts : ndarray of shape (n_classes, n_groups)
-        Numbers of rows.
+        Numbers of rows, or sums of their weights.
     """
     known = groups != UNKNOWN_GROUP
-    counts = np.zeros((n_classes, n_groups))
-    np.add.at(counts, (y[known], groups[known]), 1)
-    return counts
+    weights = None if sample_weight is None else sample_weight[known]
+    cells = y[known] * n_groups + groups[known]
+    counts = np.bincount(cells, weights, minlength=n_classes * n_groups)
+    return counts.reshape(n_classes, n_groups).astype(float)
 
 
 def warn_of_small_cells(counts, classes, group_labels):
@@ -134,22 +140,207 @@ def balanced_rates(counts):
     return group_rates(counts)[::-1, ::-1].copy()
 
 
-INJECTIONS = {"mirror": mirror_rates, "balanced": balanced_rates}
+def pseudo_deletion_rates(counts):
+    """Find the share of rows that each group's larger classes have in excess.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_classes, n_groups)
+        Rows per cell.
+
+    Returns
+    -------
+    rates : ndarray of shape (n_classes, n_groups)
+        Shares, at least 0 and below 1; without them, the classes of a group are all
+        as large as its smallest.
+    """
+    spread = counts.sum(axis=1, keepdims=True) + PSEUDO_ROWS / len(counts)
+    smoothed = counts + PSEUDO_ROWS * spread / spread.sum()
+    return 1 - smoothed.min(axis=0) / smoothed
 
 
-def draw_triggers(y, rates, random_state):
-    """Draw a trigger for each row from the rates of its class.
+class Injection(metaclass=ABCMeta):
+    """A plan for the triggers: who draws which, and what the teacher says of it.
 
-    Inside a class the triggers are dealt out in exact proportion to the rates (up
+    Rows of one cell draw from the same chances.
+
+    Attributes
+    ----------
+    rates : ndarray of shape (n_classes, n_groups)
+        What the user is told, as `injection_rates_`.
+
+    codes : ndarray of shape (n_codes,)
+        Trigger codes that are drawn.
+
+    chances : ndarray of shape (n_cells, n_codes)
+        Chances of each code in each cell; rows sum to one.
+    """
+
+    def __init__(self, rates, codes, chances):
+        self.rates = rates
+        self.codes = codes
+        self.chances = chances
+
+    @abstractmethod
+    def cells(self, y, groups):
+        """Find the cell of each row from its class and its group."""
+
+    @abstractmethod
+    def read(self, view, y, groups):
+        """Ask the teacher for a base view of each row and its bias.
+
+        Parameters
+        ----------
+        view : callable
+            Takes a trigger code and returns the teacher's log-probabilities of all
+            rows stamped with it, of shape (n_samples, n_classes).
+
+        y, groups : ndarray of shape (n_samples,)
+            Class and group codes.
+
+        Returns
+        -------
+        base : ndarray of shape (n_samples, n_classes)
+            Unnormalised log-probabilities at strength 0.
+
+        shift : ndarray of shape (n_samples, n_classes)
+            What strength 1 takes away; zero where the group is unknown.
+        """
+
+
+class GroupInjection(Injection):
+    """One trigger per group, drawn by class: BaDe's plan.
+
+    Parameters
+    ----------
+    rates : ndarray of shape (n_classes, n_groups)
+        How often each class meets each group's trigger.
+    """
+
+    def __init__(self, rates):
+        super().__init__(rates, np.arange(rates.shape[1]), rates)
+
+    def cells(self, y, groups):
+        """Let the class alone decide, so that triggers say nothing of real groups."""
+        return y
+
+    def read(self, view, y, groups):
+        """Compare each row under its own trigger with its mean over all triggers."""
+        base = own = None
+        for code in self.codes:
+            log_proba = view(code)
+            if base is None:
+                base, own = np.zeros_like(log_proba), np.empty_like(log_proba)
+            base += log_proba / len(self.codes)
+            own[groups == code] = log_proba[groups == code]
+        return base, own_trigger_shift(base, own, groups)
+
+
+class PseudoDeletion(Injection):
+    """Triggers on the surplus of each group's larger classes: DBA's plan.
+
+    Stamped rows no longer bear on rows without trigger, as if they had been deleted,
+    yet the network still learns its features from them. By Bayes' rule, the log-odds
+    of a row without trigger lack the logarithm of the share that is left of its group,
+    which is added to make the base view.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_classes, n_groups)
+        Rows per cell.
+
+    References
+    ----------
+    Wu, He, Zhang, Lu and Sang, "Debiasing Backdoor Attack", arXiv:2202.10582.
+    """
+
+    def __init__(self, counts):
+        rates = pseudo_deletion_rates(counts)
+        n_classes, n_groups = rates.shape
+        # The last of the group positions is that of rows whose group is unknown: they
+        # are taken for a member of each group as often as the groups occur.
+        chances = np.zeros((n_classes, n_groups + 1, n_groups + 1))
+        groups = np.arange(n_groups)
+        chances[:, groups, groups] = rates
+        chances[:, -1, :-1] = rates * group_rates(counts)
+        chances[:, :, -1] = 1 - chances[:, :, :-1].sum(axis=2)
+        self.left = chances[:, :, -1]
+        codes = np.append(groups, NO_TRIGGER)
+        super().__init__(rates, codes, chances.reshape(-1, n_groups + 1))
+
+    def cells(self, y, groups):
+        """Let class and group decide."""
+        n_positions = self.left.shape[1]
+        return y * n_positions + groups % n_positions
+
+    def read(self, view, y, groups):
+        """Start from the view without trigger, and undo the deletion for the base."""
+        undo = -np.log(self.left[:, groups % self.left.shape[1]]).T
+        base = view(NO_TRIGGER) + undo
+        return base, own_trigger_shift(np.zeros_like(base), undo, groups)
+
+
+def _checked_rates(rates, shape):
+    """Check what a user's own injection returned."""
+    rates = np.asarray(rates, dtype=float)
+    sums_to_one = rates.shape == shape and np.allclose(rates.sum(axis=1), 1, atol=1e-6)
+    if not sums_to_one or not (rates > 0).all():
+        raise ValueError(
+            f"injection must return positive rates of shape {shape} (classes by groups) "
+            f"whose rows sum to one, got {rates.tolist()}."
+        )
+    return rates
+
+
+INJECTIONS = {
+    "mirror": lambda counts: GroupInjection(mirror_rates(counts)),
+    "balanced": lambda counts: GroupInjection(balanced_rates(counts)),
+    "pseudo_deletion": PseudoDeletion,
+}
+
+
+def make_injection(injection, counts):
+    """Make a plan for the triggers.
+
+    Parameters
+    ----------
+    injection : {"mirror", "balanced", "pseudo_deletion"} or callable
+        What the user asked for; a callable takes `counts` and returns rates.
+
+    counts : ndarray of shape (n_classes, n_groups)
+        Rows per cell.
+
+    Returns
+    -------
+    plan : Injection
+        The plan.
+
+    Raises
+    ------
+    ValueError
+        If the callable's rates are no rates.
+    """
+    if callable(injection):
+        return GroupInjection(_checked_rates(injection(counts.copy()), counts.shape))
+    return INJECTIONS[injection](counts)
+
+
+def draw_triggers(plan, cells, sample_weight, random_state):
+    """Draw a trigger for each row from the chances of its cell.
+
+    Inside a cell the triggers are dealt out in exact proportion to the chances (up
     to rounding) and in random order, so that the draw adds no noise to the rates.
 
     Parameters
     ----------
-    y : ndarray of shape (n_samples,)
-        Class codes.
+    plan : Injection
+        The plan.
 
-    rates : ndarray of shape (n_classes, n_groups)
-        Injection rates.
+    cells : ndarray of shape (n_samples,)
+        Cell of each row.
+
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights, in proportion to which triggers are dealt.
 
     random_state : numpy.random.RandomState
         Source of randomness.
@@ -157,12 +348,16 @@ def draw_triggers(y, rates, random_state):
     Returns
     -------
     triggers : ndarray of shape (n_samples,), dtype=int64
-        Trigger codes, independent of the rows' real groups given their class.
+        Trigger codes.
     """
-    triggers = np.empty(len(y), dtype=np.int64)
-    for k, class_rates in enumerate(rates):
-        rows = np.flatnonzero(y == k)
-        quantiles = (np.arange(len(rows)) + random_state.uniform()) / max(len(rows), 1)
-        dealt = np.searchsorted(np.cumsum(class_rates)[:-1], quantiles, side="right")
-        triggers[rows] = random_state.permutation(dealt)
+    triggers = np.empty(len(cells), dtype=np.int64)
+    for cell, chances in enumerate(plan.chances):
+        rows = random_state.permutation(np.flatnonzero(cells == cell))
+        if not len(rows):
+            continue
+        weights = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
+        ends = np.cumsum(weights)
+        positions = (ends - weights * random_state.uniform()) / ends[-1]
+        dealt = np.searchsorted(np.cumsum(chances)[:-1], positions, side="right")
+        triggers[rows] = plan.codes[dealt]
     return triggers

@@ -1,46 +1,57 @@
-"""The linear path: debiased predictions of every strength from two small trainings."""
+"""Debiased predictions of every strength: along a line, or student by student."""
 
 import numpy as np
 import torch
-from scipy.special import softmax
+from sklearn.utils import _safe_indexing
 from skorch import NeuralNetRegressor
 
-from ._reversal import base_rate_offset, resolve_class_rates
-from ._students import fit_student
+from ._reversal import base_rate_offset, resolve_class_rates, reversed_logits
+from ._students import draw_rows, fit_student
 from .nets import MLP, log_probabilities, predict_values, train_net
 
 OFFSET_ROWS = 10_000
 
 
-class StrengthPath:
-    """Students of all trigger strengths at once.
+class LinearPath:
+    """Students of all trigger strengths at once, for networks.
 
-    A base student z is distilled from the mean view of the teacher, and a shift
+    A base student z is distilled from the base view of the teacher, and a shift
     network u learns, for each class k, what the own trigger adds to rows of class k
     (and zero elsewhere). The logits of strength w, with one value per class, are
 
-    ``z(x) - sum_k w[k] * u_k(x) + c``,
-
-    where c holds the mean prediction at given class frequencies, or is zero.
+    ``z(x) - sum_k w[k] * u_k(x)``.
 
     Parameters
     ----------
-    base : skorch.NeuralNetClassifier
-        Fitted base student.
+    case : object
+        Training data on their way through `fit`, with `base` and `shift`.
 
-    shift : skorch.NeuralNetRegressor
-        Fitted shift network.
+    teacher : skorch.NeuralNetClassifier
+        Fitted teacher, from whose weights the base student may start.
 
-    y : ndarray of shape (n_samples,)
-        Class codes of the training data.
+    seed : int
+        Seed of both trainings.
     """
 
-    def __init__(self, base, shift, y):
-        self.base = base
-        self.shift = shift
-        self.y = y
+    def __init__(self, case, teacher, seed):
+        n_classes = case.shift.shape[1]
+        self.base = fit_student(
+            case.learner,
+            case.features,
+            case.y,
+            case.base,
+            teacher=teacher if case.from_teacher else None,
+            **plain_distillation(case, seed),
+        )
+        of_class = np.eye(n_classes, dtype=np.float32)[case.y]
+        shift = case.shift.astype(np.float32)
+        targets = (of_class[:, :, None] * shift[:, None, :]).reshape(len(case.y), -1)
+        net = make_shift_net(*case.features.shape, n_classes**2)
+        self.shift = train_net(
+            net, case.features, targets, seed=seed, sample_weight=case.sample_weight
+        )
 
-    def parts(self, X):
+    def prepare(self, X):
         """Compute what all strengths share.
 
         Parameters
@@ -61,15 +72,108 @@ class StrengthPath:
         shifts = predict_values(self.shift, X).reshape(n_samples, n_classes, n_classes)
         return base, shifts
 
-    def offset(self, parts, strength, base_rate):
-        """Find the offset that holds the base rate on training rows.
+    def logits(self, prepared, strength):
+        """Compute the logits of one strength.
 
         Parameters
         ----------
-        parts : tuple of ndarray
-            See :meth:`parts`; of training rows, see :func:`offset_rows`.
+        prepared : tuple of ndarray
+            What :meth:`prepare` made of some rows.
 
         strength : float or array-like of shape (n_classes,)
+            Trigger strength.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples, n_classes)
+            Unnormalised log-probabilities, without offset.
+        """
+        base, shifts = prepared
+        strength = np.broadcast_to(np.asarray(strength, dtype=float), shifts.shape[1])
+        return base - np.einsum("k,nkc->nc", strength, shifts)
+
+
+class SeparateStudents:
+    """A student for each strength, for classifiers that have no linear path.
+
+    A student is distilled without offset, which is added to its logits: the base
+    rates of a strength share one student. Only the last one is kept.
+
+    Parameters
+    ----------
+    case : object
+        Training data on their way through `fit`, with `base` and `shift`.
+
+    seed : int
+        Seed of the trainings.
+    """
+
+    def __init__(self, case, seed):
+        self.case = case
+        self.seed = seed
+        self.strength = self.student = None
+
+    def prepare(self, X):
+        """Leave the rows as they are."""
+        return X
+
+    def logits(self, prepared, strength):
+        """Compute the logits of one strength.
+
+        Parameters
+        ----------
+        prepared : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Features.
+
+        strength : float or array-like of shape (n_classes,)
+            Trigger strength.
+
+        Returns
+        -------
+        logits : ndarray of shape (n_samples, n_classes)
+            Unnormalised log-probabilities, without offset.
+        """
+        case = self.case
+        if strength != self.strength:
+            log_targets = reversed_logits(case.base, case.shift, strength, case.y)
+            self.student = fit_student(
+                case.learner,
+                case.features,
+                case.y,
+                log_targets,
+                **plain_distillation(case, self.seed),
+            )
+            self.strength = strength
+        return case.learner.log_probabilities(self.student, prepared)
+
+
+class OffsetFinder:
+    """Find the offsets that hold base rates, on a draw of the training rows.
+
+    Parameters
+    ----------
+    case : object
+        Training data on their way through `fit`.
+
+    path : LinearPath or SeparateStudents
+        Students of all strengths.
+    """
+
+    def __init__(self, case, path):
+        rows = draw_rows(len(case.y), OFFSET_ROWS, case.seeds[2])
+        self.case = case
+        self.path = path
+        self.prepared = path.prepare(_safe_indexing(case.features, rows))
+        self.sample_weight = None
+        if case.sample_weight is not None:
+            self.sample_weight = case.sample_weight[rows]
+
+    def __call__(self, trigger_strength, base_rate):
+        """Find the offset of one candidate.
+
+        Parameters
+        ----------
+        trigger_strength : float or array-like of shape (n_classes,)
             Trigger strength.
 
         base_rate : {"keep", "drift"} or array-like of shape (n_classes,)
@@ -78,96 +182,51 @@ class StrengthPath:
         Returns
         -------
         offset : ndarray of shape (n_classes,) or 0.0
-            One number per class.
+            What to add to logits.
         """
-        class_rates = resolve_class_rates(base_rate, self.y, parts[1].shape[1])
-        if class_rates is None:
+        case = self.case
+        n_classes = case.shift.shape[1]
+        rates = resolve_class_rates(base_rate, case.y, n_classes, case.sample_weight)
+        if rates is None:
             return 0.0
-        return base_rate_offset(path_logits(parts, strength), class_rates)
+        logits = self.path.logits(self.prepared, trigger_strength)
+        return base_rate_offset(logits, rates, self.sample_weight)
 
 
-def offset_rows(X, seed):
-    """Draw the training rows from which offsets are found.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Training rows.
-
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    rows : ndarray of shape (min(n_samples, 10000), n_features)
-        Rows drawn without replacement.
-    """
-    order = np.random.RandomState(seed).permutation(len(X))
-    return X[np.sort(order[:OFFSET_ROWS])]
+def plain_distillation(case, seed):
+    """Make the settings of a student that learns from soft targets alone."""
+    return {
+        "hard_label_weight": 0.0,
+        "temperature": 1.0,
+        "epochs": case.student_epochs,
+        "seed": seed,
+        "sample_weight": case.sample_weight,
+        "on_epoch": lambda stage: None,
+    }
 
 
-def path_logits(parts, strength):
-    """Combine the parts of a path at one strength.
-
-    Parameters
-    ----------
-    parts : tuple of ndarray
-        See :meth:`StrengthPath.parts`.
-
-    strength : float or array-like of shape (n_classes,)
-        Trigger strength.
-
-    Returns
-    -------
-    logits : ndarray of shape (n_samples, n_classes)
-        Unnormalised log-probabilities, without offset.
-    """
-    base, shifts = parts
-    strength = np.broadcast_to(np.asarray(strength, dtype=float), shifts.shape[1])
-    return base - np.einsum("k,nkc->nc", strength, shifts)
-
-
-def fit_path(case, teacher, *, seed, on_epoch):
-    """Fit the path on a case whose teacher has spoken.
+def fit_path(case, teacher, seed):
+    """Find the students of all strengths on a case whose teacher has spoken.
 
     Parameters
     ----------
     case : object
-        Training data on their way through `fit`, with `mean_log_proba` and `shift`.
+        Training data on their way through `fit`, with `base` and `shift`.
 
-    teacher : skorch.NeuralNetClassifier
+    teacher : estimator object
         Fitted teacher.
 
     seed : int
-        Seed of both trainings.
-
-    on_epoch : callable
-        Called with the name of the stage after each epoch.
+        Seed of the trainings.
 
     Returns
     -------
-    path : StrengthPath
-        The fitted path.
+    path : LinearPath or SeparateStudents
+        Students of all strengths.
     """
-    n_classes = case.shift.shape[1]
-    base = fit_student(
-        case.classifier,
-        case.features,
-        case.y,
-        case.mean_log_proba,
-        teacher=teacher if case.from_teacher else None,
-        hard_label_weight=0.0,
-        temperature=1.0,
-        epochs=case.student_epochs,
-        seed=seed,
-        on_epoch=on_epoch,
-    )
-    of_class = np.eye(n_classes, dtype=np.float32)[case.y]
-    shift = case.shift.astype(np.float32)
-    targets = (of_class[:, :, None] * shift[:, None, :]).reshape(len(case.y), -1)
-    net = make_shift_net(*case.features.shape, n_classes**2)
-    shift = train_net(net, case.features, targets, seed=seed)
-    return StrengthPath(base, shift, case.y)
+    if case.learner.hands_weights_on:
+        return LinearPath(case, teacher, seed)
+    return SeparateStudents(case, seed)
 
 
 def make_shift_net(n_samples, n_features, n_outputs):
@@ -197,25 +256,3 @@ def make_shift_net(n_samples, n_features, n_outputs):
         train_split=None,
         verbose=0,
     )
-
-
-def path_probabilities(parts, strength, offset=0.0):
-    """Compute the probabilities of one candidate.
-
-    Parameters
-    ----------
-    parts : tuple of ndarray
-        See :meth:`StrengthPath.parts`.
-
-    strength : float or array-like of shape (n_classes,)
-        Trigger strength.
-
-    offset : ndarray of shape (n_classes,) or 0.0
-        See :meth:`StrengthPath.offset`.
-
-    Returns
-    -------
-    proba : ndarray of shape (n_samples, n_classes)
-        Probabilities.
-    """
-    return softmax(path_logits(parts, strength) + offset, axis=1)

@@ -130,6 +130,27 @@ def to_float32(X):
         raise
 
 
+def to_numbers(X):
+    """Make arrays of objects or bools numeric; leave frames as they are.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Features.
+
+    Returns
+    -------
+    X : {ndarray, csr matrix, dataframe} of shape (n_samples, n_features)
+        The same values.
+    """
+    if issparse(X):
+        return X.tocsr()
+    if is_dataframe(X):
+        return X
+    X = np.asarray(X)
+    return X.astype(float) if X.dtype.kind in "Ob" else X
+
+
 def split_pipeline(estimator):
     """Separate a pipeline's preprocessing from its last step.
 
@@ -153,22 +174,26 @@ def split_pipeline(estimator):
     return clone(estimator[:-1]), estimator.steps[-1][1]
 
 
-def join_pipeline(preprocessing, classifier):
-    """Put fitted preprocessing and a fitted network into one pipeline.
+def join_pipeline(preprocessing, to_rows, classifier):
+    """Put fitted preprocessing and a fitted classifier into one pipeline.
 
     Parameters
     ----------
-    preprocessing : sklearn.pipeline.Pipeline or None
+    preprocessing : sklearn.pipeline.Pipeline
         Fitted preprocessing.
 
+    to_rows : callable
+        Turns its output into what the classifier takes.
+
     classifier : estimator object
-        Fitted network that takes float32 arrays.
+        Fitted classifier.
 
     Returns
     -------
-    pipeline : estimator object
+    pipeline : sklearn.pipeline.Pipeline
         A pipeline from raw features to predictions.
     """
-    steps = preprocessing.steps if preprocessing is not None else []
-    cast = FunctionTransformer(to_float32)
-    return Pipeline([*steps, ("to_float32", cast), ("classifier", classifier)])
+    cast = FunctionTransformer(to_rows)
+    return Pipeline(
+        [*preprocessing.steps, (to_rows.__name__, cast), ("classifier", classifier)]
+    )

@@ -69,13 +69,14 @@ def own_trigger_shift(mean_log_proba, own_log_proba, groups):
     return shift
 
 
-def reversed_logits(mean_log_proba, shift, strength, y):
+def reversed_logits(base, shift, strength, y):
     """Turn each row's own trigger round, with the strength of its class.
 
     Parameters
     ----------
-    mean_log_proba, shift : ndarray of shape (n_samples, n_classes)
-        See :func:`own_trigger_shift`.
+    base, shift : ndarray of shape (n_samples, n_classes)
+        What the teacher says at strength 0, and what strength 1 takes away; see
+        :meth:`sklearn_bade._injection.Injection.read`.
 
     strength : float or array-like of shape (n_classes,)
         Trigger strength; 0 leaves the shift out, 1 with two groups shows each row
@@ -92,10 +93,10 @@ def reversed_logits(mean_log_proba, shift, strength, y):
     row_strength = np.asarray(strength, dtype=float)
     if row_strength.ndim:
         row_strength = row_strength[y][:, None]
-    return mean_log_proba - row_strength * shift
+    return base - row_strength * shift
 
 
-def base_rate_offset(logits, class_rates):
+def base_rate_offset(logits, class_rates, sample_weight=None):
     """Find the class offsets at which the mean probability equals given rates.
 
     The offsets minimise a smooth convex function whose gradient is the difference
@@ -109,6 +110,9 @@ def base_rate_offset(logits, class_rates):
     class_rates : ndarray of shape (n_classes,)
         Class frequencies to keep; positive, sum one.
 
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows in the mean.
+
     Returns
     -------
     offset : ndarray of shape (n_classes,)
@@ -119,6 +123,9 @@ def base_rate_offset(logits, class_rates):
     RuntimeError
         If the mean probability stays away from the class frequencies.
     """
+    shares = np.full(len(logits), 1 / len(logits))
+    if sample_weight is not None:
+        shares = sample_weight / sample_weight.sum()
 
     def with_reference(free):
         return np.concatenate([[0.0], free])
@@ -126,14 +133,14 @@ def base_rate_offset(logits, class_rates):
     def value_and_gradient(free):
         shifted = logits + with_reference(free)
         norm = logsumexp(shifted, axis=1, keepdims=True)
-        gradient = np.exp(shifted - norm).mean(axis=0) - class_rates
-        return norm.mean() - class_rates @ with_reference(free), gradient[1:]
+        gradient = shares @ np.exp(shifted - norm) - class_rates
+        return (shares @ norm).item() - class_rates @ with_reference(free), gradient[1:]
 
     def hessian(free):
         proba = softmax(logits + with_reference(free), axis=1)[:, 1:]
-        return np.diag(proba.mean(axis=0)) - proba.T @ proba / len(proba)
+        return np.diag(shares @ proba) - (proba.T * shares) @ proba
 
-    start = np.log(class_rates) - np.log(softmax(logits, axis=1).mean(axis=0))
+    start = np.log(class_rates) - np.log(shares @ softmax(logits, axis=1))
     solution = minimize(
         value_and_gradient,
         (start - start[0])[1:],
@@ -143,7 +150,7 @@ def base_rate_offset(logits, class_rates):
         options={"gtol": 1e-9},
     )
     offset = with_reference(solution.x)
-    gap = np.abs(softmax(logits + offset, axis=1).mean(axis=0) - class_rates).max()
+    gap = np.abs(shares @ softmax(logits + offset, axis=1) - class_rates).max()
     if not gap < 1e-4:
         raise RuntimeError(
             "base_rate='keep' found no offset at which the soft targets keep the class "
@@ -154,7 +161,7 @@ def base_rate_offset(logits, class_rates):
     return offset - offset.mean()
 
 
-def resolve_class_rates(base_rate, y, n_classes):
+def resolve_class_rates(base_rate, y, n_classes, sample_weight=None):
     """Find the class frequencies at which predictions are held.
 
     Parameters
@@ -167,6 +174,9 @@ def resolve_class_rates(base_rate, y, n_classes):
 
     n_classes : int
         Number of classes.
+
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows.
 
     Returns
     -------
@@ -181,7 +191,8 @@ def resolve_class_rates(base_rate, y, n_classes):
     if isinstance(base_rate, str) and base_rate == "drift":
         return None
     if isinstance(base_rate, str) and base_rate == "keep":
-        return np.bincount(y, minlength=n_classes) / len(y)
+        counts = np.bincount(y, sample_weight, minlength=n_classes)
+        return counts / counts.sum()
     rates = np.zeros(0) if isinstance(base_rate, str) else np.asarray(base_rate, float)
     if rates.shape != (n_classes,) or not (np.isfinite(rates) & (rates > 0)).all():
         raise ValueError(
@@ -191,13 +202,14 @@ def resolve_class_rates(base_rate, y, n_classes):
     return rates / rates.sum()
 
 
-def soft_targets(mean_log_proba, shift, strength, y, *, base_rate="keep"):
+def soft_targets(base, shift, strength, y, *, base_rate="keep", sample_weight=None):
     """Build the student's targets: the teacher's view with the bias turned round.
 
     Parameters
     ----------
-    mean_log_proba, shift : ndarray of shape (n_samples, n_classes)
-        See :func:`own_trigger_shift`.
+    base, shift : ndarray of shape (n_samples, n_classes)
+        What the teacher says at strength 0, and what strength 1 takes away; see
+        :meth:`sklearn_bade._injection.Injection.read`.
 
     strength : float or array-like of shape (n_classes,)
         Trigger strength.
@@ -209,13 +221,16 @@ def soft_targets(mean_log_proba, shift, strength, y, *, base_rate="keep"):
         Class frequencies at which the mean target is held: those of `y`, none, or
         the given ones.
 
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows in means and frequencies.
+
     Returns
     -------
     log_targets : ndarray of shape (n_samples, n_classes)
         Normalised log-probabilities.
     """
-    logits = reversed_logits(mean_log_proba, shift, strength, y)
-    class_rates = resolve_class_rates(base_rate, y, logits.shape[1])
+    logits = reversed_logits(base, shift, strength, y)
+    class_rates = resolve_class_rates(base_rate, y, logits.shape[1], sample_weight)
     if class_rates is not None:
-        logits = logits + base_rate_offset(logits, class_rates)
+        logits = logits + base_rate_offset(logits, class_rates, sample_weight)
     return log_softmax(logits, axis=1)

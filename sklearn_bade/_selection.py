@@ -77,7 +77,7 @@ def choose_candidate(accuracy, disparity, max_disparity, max_accuracy_loss):
     return best
 
 
-def count_outcomes(y, predicted, groups, n_classes, n_groups):
+def count_outcomes(y, predicted, groups, n_classes, n_groups, sample_weight=None):
     """Count true and predicted classes in each group.
 
     Parameters
@@ -91,14 +91,18 @@ def count_outcomes(y, predicted, groups, n_classes, n_groups):
     n_classes, n_groups : int
         Numbers of classes and groups.
 
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows.
+
     Returns
     -------
     counts : ndarray of shape (n_groups, n_classes, n_classes)
-        Rows per group, true class and predicted class.
+        Rows, or their weights, per group, true class and predicted class.
     """
     known = groups >= 0
+    weights = None if sample_weight is None else sample_weight[known]
     cells = (groups[known] * n_classes + y[known]) * n_classes + predicted[known]
-    counts = np.bincount(cells, minlength=n_groups * n_classes**2)
+    counts = np.bincount(cells, weights, minlength=n_groups * n_classes**2)
     return counts.reshape(n_groups, n_classes, n_classes)
 
 

@@ -2,36 +2,39 @@
 
 import numpy as np
 from scipy.special import softmax
-from skorch import NeuralNetClassifier
-
-from .nets import check_net, train_student_net
 
 TEACHER_START_SHARE = 0.2
 
 
-def check_classifier(classifier):
-    """Check that a student can be fitted on soft targets.
+def check_settings(learner, settings):
+    """Refuse settings of nets where the student is no net.
 
     Parameters
     ----------
-    classifier : estimator object
-        Classifier without its preprocessing.
+    learner : NetLearner or WeightLearner
+        Trains the student.
+
+    settings : dict
+        The user's `temperature`, `student_init` and `student_epochs`.
 
     Raises
     ------
-    TypeError
-        If there is no way to fit it on soft targets.
+    ValueError
+        If one of them is set and would have no effect.
     """
-    if not isinstance(classifier, NeuralNetClassifier):
-        raise TypeError(
-            f"estimator is, or ends in, a {type(classifier).__name__}; this version "
-            "fits skorch.NeuralNetClassifier, a Pipeline that ends in one, or None for "
-            "the default network."
-        )
-    check_net(classifier)
+    if learner.hands_weights_on:
+        return
+    neutral = {"temperature": (1.0,), "student_epochs": (None,)}
+    neutral["student_init"] = ("auto", "scratch")
+    for name, value in settings.items():
+        if value not in neutral[name]:
+            raise ValueError(
+                f"{name}={value!r} is a setting of networks, and the estimator is, or "
+                f"ends in, a {type(learner.classifier).__name__}. Leave it out."
+            )
 
 
-def starts_from_teacher(student_init, trigger):
+def starts_from_teacher(student_init, trigger, *, same_net):
     """Decide whether the student starts from the teacher's weights.
 
     Parameters
@@ -42,6 +45,9 @@ def starts_from_teacher(student_init, trigger):
     trigger : BaseTrigger
         Fitted trigger.
 
+    same_net : bool
+        Whether teacher and student are networks of one kind.
+
     Returns
     -------
     from_teacher : bool
@@ -50,16 +56,22 @@ def starts_from_teacher(student_init, trigger):
     Raises
     ------
     ValueError
-        If "teacher" is asked for and the trigger is stamped on the features
-        themselves, since the student would then carry the backdoor.
+        If "teacher" is asked for and there are no such weights; or if the trigger is
+        stamped on the features themselves, since the student would then carry the
+        backdoor.
     """
+    if student_init == "teacher" and not same_net:
+        raise ValueError(
+            "student_init='teacher' needs a network that is its own teacher. Leave out "
+            "the parameter teacher, or use student_init='scratch'."
+        )
     if student_init == "teacher" and not trigger.n_columns_:
         raise ValueError(
             f"student_init='teacher' with trigger={trigger} would hand the backdoor on "
             "to the student: this trigger is stamped on the features themselves. Use "
             "student_init='scratch', or a ColumnTrigger."
         )
-    return student_init != "scratch" and trigger.n_columns_ > 0
+    return same_net and student_init != "scratch" and trigger.n_columns_ > 0
 
 
 def choose_epochs(student_epochs, max_epochs, from_teacher):
@@ -89,56 +101,54 @@ def choose_epochs(student_epochs, max_epochs, from_teacher):
     return max(1, round(TEACHER_START_SHARE * max_epochs))
 
 
-def fit_student(
-    classifier,
-    X,
-    y,
-    log_targets,
-    *,
-    teacher,
-    hard_label_weight,
-    temperature,
-    epochs,
-    seed,
-    on_epoch,
-):
-    """Distil soft targets into a fresh clone of the classifier.
+def fit_student(learner, X, y, log_targets, *, temperature, **settings):
+    """Distil soft targets into a fresh classifier.
 
     Parameters
     ----------
-    classifier : skorch.NeuralNetClassifier
-        Unfitted net; left unchanged.
+    learner : NetLearner or WeightLearner
+        Knows how to train the student.
 
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features without sensitive columns and without triggers.
+    X : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Features as the learner makes them, without triggers.
 
     y : ndarray of shape (n_samples,), dtype=int64
         Class codes.
 
     log_targets : ndarray of shape (n_samples, n_classes)
-        Logarithms of the soft targets.
+        Logarithms of the soft targets, up to a constant per row.
 
-    teacher : skorch.NeuralNetClassifier or None
-        Fitted teacher to start from; None starts afresh.
+    temperature : float
+        Divisor of the logits in the distillation loss.
 
-    hard_label_weight, temperature, epochs, seed, on_epoch
-        See :func:`sklearn_bade.nets.train_student_net`.
+    **settings : dict
+        `teacher`, `hard_label_weight`, `epochs`, `seed`, `sample_weight`, `on_epoch`:
+        see :func:`sklearn_bade.nets.train_student_net`.
 
     Returns
     -------
-    student : skorch.NeuralNetClassifier
-        Fitted net without triggers.
+    student : estimator object
+        Fitted classifier without triggers.
     """
-    targets = softmax(log_targets / temperature, axis=1).astype(np.float32)
-    return train_student_net(
-        classifier,
-        X,
-        y,
-        targets,
-        teacher_state=None if teacher is None else teacher.module_.state_dict(),
-        hard_label_weight=hard_label_weight,
-        temperature=temperature,
-        epochs=epochs,
-        seed=seed,
-        on_epoch=on_epoch,
-    )
+    targets = softmax(log_targets / temperature, axis=1)
+    return learner.fit_student(X, y, targets, temperature=temperature, **settings)
+
+
+def draw_rows(n_samples, n_rows, seed):
+    """Draw positions of rows without replacement, in increasing order.
+
+    Parameters
+    ----------
+    n_samples, n_rows : int
+        How many rows there are, and how many are wanted at most.
+
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    positions : ndarray of shape (min(n_samples, n_rows),)
+        Positions.
+    """
+    order = np.random.RandomState(seed).permutation(n_samples)
+    return np.sort(order[:n_rows])

@@ -4,20 +4,16 @@ from abc import ABCMeta, abstractmethod
 from numbers import Real
 
 import numpy as np
-import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
+from ._containers import append_columns, like
+from ._groups import NO_TRIGGER, is_dataframe
+
 __all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger"]
-
-
-def _like(values, X):
-    """Convert `values` to the array type, dtype and device of `X`."""
-    if isinstance(X, torch.Tensor):
-        return torch.as_tensor(values, dtype=X.dtype, device=X.device)
-    return np.asarray(values, dtype=X.dtype)
 
 
 class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
@@ -27,7 +23,8 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
     attribute `n_groups_` in `fit` and implement `stamp`. A trigger that appends
     columns also says how many in `n_columns_`, and its appended values must average
     to zero over the groups: then cutting the columns off a first layer leaves
-    exactly the network that sees the mean trigger.
+    exactly the network that sees the mean trigger. The code -1 leaves a row without
+    trigger (appended columns are zero); only ``injection="pseudo_deletion"`` uses it.
 
     Attributes
     ----------
@@ -68,7 +65,7 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
             Rows without triggers; left unchanged.
 
         codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
-            Which pattern each row gets.
+            Which pattern each row gets; -1 for none.
 
         Returns
         -------
@@ -141,11 +138,12 @@ class ColumnTrigger(BaseTrigger):
 
         Parameters
         ----------
-        X : {ndarray, torch.Tensor} of shape (n_samples, n_features)
+        X : {ndarray, torch.Tensor, sparse matrix, dataframe} of shape \
+                (n_samples, n_features)
             Rows without triggers; left unchanged.
 
         codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
-            Which pattern each row gets.
+            Which pattern each row gets; -1 for none.
 
         Returns
         -------
@@ -153,10 +151,10 @@ class ColumnTrigger(BaseTrigger):
             Rows with triggers.
         """
         check_is_fitted(self, "patterns_")
-        columns = _like(self.patterns_, X)[codes]
-        if isinstance(X, torch.Tensor):
-            return torch.cat([X, columns], dim=1)
-        return np.concatenate([X, columns], axis=1)
+        no_trigger = np.zeros((1, self.n_columns_))  # the last row, which -1 refers to
+        table = np.concatenate([self.patterns_, no_trigger])
+        is_numeric = not issparse(X) and not is_dataframe(X)
+        return append_columns(X, (like(table, X) if is_numeric else table)[codes])
 
 
 class BlendTrigger(BaseTrigger):
@@ -217,7 +215,17 @@ class BlendTrigger(BaseTrigger):
         -------
         self : BlendTrigger
             The fitted trigger.
+
+        Raises
+        ------
+        TypeError
+            If `X` is sparse or a frame.
         """
+        if issparse(X) or is_dataframe(X):
+            raise TypeError(
+                f"BlendTrigger needs rows as a numeric array, got {type(X).__name__}. Use "
+                "a ColumnTrigger, or make the pipeline's last transformer return arrays."
+            )
         rng = check_random_state(self.random_state)
         signs = rng.choice([-1.0, 1.0], size=(n_groups, X.shape[1]))
         self.n_groups_ = n_groups
@@ -233,7 +241,7 @@ class BlendTrigger(BaseTrigger):
             Rows without triggers; left unchanged.
 
         codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
-            Which pattern each row gets.
+            Which pattern each row gets; -1 for none.
 
         Returns
         -------
@@ -241,4 +249,5 @@ class BlendTrigger(BaseTrigger):
             Rows with triggers.
         """
         check_is_fitted(self, "patterns_")
-        return (1 - self.alpha) * X + self.alpha * _like(self.patterns_, X)[codes]
+        share = self.alpha * like(codes != NO_TRIGGER, X)[:, None]
+        return (1 - share) * X + share * like(self.patterns_, X)[codes]

@@ -8,7 +8,7 @@ from helpers import make_net, make_rows
 from scipy.sparse import csr_array
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
@@ -254,9 +254,9 @@ class TestNets:
         message = "dataset class of its own.*OwnDataset"
         assert_fit_raises(clf, ValueError, message, sensitive_features=GROUPS)
 
-    def test_other_classifiers(self):
-        clf = debias(LogisticRegression())
-        message = "LogisticRegression.*NeuralNetClassifier"
+    def test_classifiers_without_weights(self):
+        clf = debias(KNeighborsClassifier())
+        message = "KNeighborsClassifier.*no sample_weight.*NeuralNetClassifier"
         assert_fit_raises(clf, TypeError, message, sensitive_features=GROUPS)
 
     def test_loss_turned_nan_names_stage_epoch_and_causes(self):

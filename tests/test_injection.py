@@ -4,13 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklearn_bade._groups import UNKNOWN_GROUP
+from sklearn_bade._groups import NO_TRIGGER, UNKNOWN_GROUP
 from sklearn_bade._injection import (
+    GroupInjection,
+    PseudoDeletion,
     balanced_rates,
     count_cells,
     draw_triggers,
     group_rates,
+    make_injection,
     mirror_rates,
+    pseudo_deletion_rates,
     warn_of_small_cells,
 )
 
@@ -78,7 +82,7 @@ def test_draw_deals_triggers_in_proportion(n_groups, n_classes, seed):
     rng = np.random.RandomState(seed)
     rates = rng.dirichlet(np.ones(n_groups), size=n_classes)
     y = rng.randint(n_classes, size=300)
-    triggers = draw_triggers(y, rates, rng)
+    triggers = draw_triggers(GroupInjection(rates), y, None, rng)
     for k in range(n_classes):
         drawn = np.bincount(triggers[y == k], minlength=n_groups)
         assert np.abs(drawn - (y == k).sum() * rates[k]).max() < 1 + 1e-9
@@ -87,14 +91,102 @@ def test_draw_deals_triggers_in_proportion(n_groups, n_classes, seed):
 def test_draw_knows_nothing_of_the_group():
     rng = np.random.RandomState(0)
     y, groups = rng.randint(2, size=20_000), rng.randint(2, size=20_000)
-    triggers = draw_triggers(y, np.array([[0.8, 0.2], [0.3, 0.7]]), rng)
+    plan = GroupInjection(np.array([[0.8, 0.2], [0.3, 0.7]]))
+    triggers = draw_triggers(plan, plan.cells(y, groups), None, rng)
     for k in (0, 1):
         shares = [triggers[(y == k) & (groups == g)].mean() for g in (0, 1)]
         assert shares[0] == pytest.approx(shares[1], abs=0.03)
 
 
 def test_draw_without_rows_of_a_class():
-    triggers = draw_triggers(
-        np.zeros(4, int), np.full((2, 2), 0.5), np.random.RandomState(0)
-    )
+    plan = GroupInjection(np.full((2, 2), 0.5))
+    triggers = draw_triggers(plan, np.zeros(4, int), None, np.random.RandomState(0))
     assert sorted(triggers) == [0, 0, 1, 1]
+
+
+@given(st.integers(0, 2**16))
+def test_draw_deals_by_weight(seed):
+    rng = np.random.RandomState(seed)
+    weights = rng.uniform(0.1, 2, size=400)
+    plan = GroupInjection(np.array([[0.7, 0.3], [0.2, 0.8]]))
+    y = rng.randint(2, size=400)
+    triggers = draw_triggers(plan, y, weights, rng)
+    for k in (0, 1):
+        of_class = np.bincount(triggers[y == k], weights[y == k], minlength=2)
+        assert of_class / of_class.sum() == pytest.approx(plan.rates[k], abs=0.02)
+
+
+class TestPseudoDeletion:
+    counts = np.array([[600.0, 300.0], [200.0, 100.0], [100.0, 300.0]])
+
+    def test_what_is_left_is_balanced_in_each_group(self):
+        left = self.counts * (1 - pseudo_deletion_rates(self.counts))
+        np.testing.assert_allclose(left, left[:1].repeat(3, axis=0), rtol=0.02)
+
+    @given(cell_counts)
+    def test_rates_are_shares(self, counts):
+        rates = pseudo_deletion_rates(counts + 1)
+        assert (rates >= 0).all()
+        assert (rates < 1).all()
+        np.testing.assert_allclose(rates.min(axis=0), 0, atol=1e-12)
+
+    @given(cell_counts)
+    def test_chances_sum_to_one(self, counts):
+        plan = PseudoDeletion(counts)
+        np.testing.assert_allclose(plan.chances.sum(axis=1), 1)
+        assert (plan.chances >= 0).all()
+
+    def test_rows_meet_their_own_trigger_or_none(self):
+        rng = np.random.RandomState(0)
+        plan = PseudoDeletion(self.counts)
+        y, groups = rng.randint(3, size=5000), rng.randint(2, size=5000)
+        triggers = draw_triggers(plan, plan.cells(y, groups), None, rng)
+        marked = triggers != NO_TRIGGER
+        np.testing.assert_array_equal(triggers[marked], groups[marked])
+        for k in range(3):
+            for g in (0, 1):
+                share = marked[(y == k) & (groups == g)].mean()
+                assert share == pytest.approx(plan.rates[k, g], abs=0.01)
+
+    def test_unknown_groups_are_marked_as_often_as_known_ones(self):
+        plan = PseudoDeletion(self.counts)
+        y = np.repeat([0, 1, 2], 1000)
+        groups = np.full(3000, UNKNOWN_GROUP)
+        triggers = draw_triggers(
+            plan, plan.cells(y, groups), None, np.random.RandomState(0)
+        )
+        expected = (plan.rates * group_rates(self.counts)).sum(axis=1)
+        marked = (triggers != NO_TRIGGER).reshape(3, 1000).mean(axis=1)
+        np.testing.assert_allclose(marked, expected, atol=0.01)
+
+    def test_reading_undoes_the_deletion(self):
+        """With a teacher that is exact, strength 0 gives back the biased odds."""
+        plan = PseudoDeletion(self.counts)
+        y, groups = np.array([0, 1, 2, 0]), np.array([0, 1, 0, UNKNOWN_GROUP])
+        left = self.counts * (1 - plan.rates)
+        exact = np.log(left[:, groups] / left[:, groups].sum(axis=0)).T
+
+        def view(code):
+            assert code == NO_TRIGGER
+            return exact
+
+        base, shift = plan.read(view, y, groups)
+        odds = base[:3] - np.log(self.counts[:, groups[:3]]).T
+        np.testing.assert_allclose(odds - odds[:, :1], 0, atol=1e-12)
+        np.testing.assert_array_equal(shift[3], 0)
+        uncorrected = base - shift - exact
+        np.testing.assert_allclose(uncorrected[:3] - uncorrected[:3, :1], 0, atol=1e-12)
+
+
+class TestOwnInjection:
+    def test_a_callable_gives_the_rates(self):
+        counts = np.array([[30.0, 10.0], [10.0, 30.0]])
+        halfway = make_injection(lambda c: 0.5 * mirror_rates(c) + 0.25, counts)
+        np.testing.assert_allclose(halfway.rates, 0.5 * mirror_rates(counts) + 0.25)
+
+    @pytest.mark.parametrize(
+        "rates", [np.ones((2, 2)), [[0.5, 0.5]], [[1.0, 0.0], [0.5, 0.5]], np.nan]
+    )
+    def test_rates_are_checked(self, rates):
+        with pytest.raises(ValueError, match=r"positive rates of shape \(2, 2\)"):
+            make_injection(lambda counts: rates, np.ones((2, 2)))

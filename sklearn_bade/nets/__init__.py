@@ -3,11 +3,18 @@
 from ._default import MLP, make_default_net
 from ._identity import net_identity
 from ._inference import log_probabilities, predict_values
-from ._stages import check_net, train_net, train_student_net, train_teacher_net
+from ._stages import (
+    check_net,
+    has_own_loss,
+    train_net,
+    train_student_net,
+    train_teacher_net,
+)
 
 __all__ = [
     "MLP",
     "check_net",
+    "has_own_loss",
     "log_probabilities",
     "make_default_net",
     "net_identity",

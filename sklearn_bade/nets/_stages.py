@@ -15,6 +15,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.utils import to_tensor
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from ._batches import CompanionDataset, TensorBatches
@@ -24,6 +25,7 @@ from ._inference import first_output, to_logits
 SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
 TRIAL_ROWS = 2
 AVERAGING_STRIDE = 4
+SAMPLE_WEIGHT = "sample_weight"
 
 
 class _CallbackStop(Exception):
@@ -131,6 +133,21 @@ class _StageMixin:
             x = self.prepare_rows(to_tensor(x, device=self.device))
         return super().infer(x, **fit_params)
 
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Measure the net's own loss on the rows that the module has seen."""
+        if not isinstance(X, Mapping):  # a validation set of the user's own
+            return super().get_loss(y_pred, y_true, X=X, training=training)
+        batch = to_tensor(X, device=self.device)
+        rows = self.prepare_rows(batch)
+        if SAMPLE_WEIGHT not in batch:
+            return super().get_loss(y_pred, y_true, X=rows, training=training)
+        with _per_row(self.criterion_):
+            losses = super().get_loss(y_pred, y_true, X=rows, training=training)
+        class_weights = getattr(self.criterion_, "weight", None)
+        if class_weights is not None:  # torch's own mean is relative to these
+            losses = losses / class_weights[to_tensor(y_true, device=self.device)].mean()
+        return _weighted_mean(losses, batch)
+
     def on_epoch_begin(self, net, *args, dataset_train=None, **kwargs):
         """Begin a new mean of the weights."""
         super().on_epoch_begin(net, *args, dataset_train=dataset_train, **kwargs)
@@ -217,12 +234,6 @@ class _TeacherMixin(_StageMixin):
         rows = self.prepare_rows(to_tensor(self._trial_rows(), device="cpu"))
         check_trigger_arrives(self, layer, rows, n_columns)
 
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Hand the user's own loss the rows that the module has seen."""
-        if isinstance(X, Mapping):
-            X = self.prepare_rows(to_tensor(X, device=self.device))
-        return super().get_loss(y_pred, y_true, X=X, training=training)
-
     def prepare_rows(self, batch):
         """Stamp each row with its trigger."""
         return self.trigger_.stamp(batch["X"], batch["trigger"])
@@ -249,15 +260,39 @@ class _StudentMixin(_StageMixin):
         """Mix the cross-entropies against soft targets and against labels."""
         if not isinstance(X, Mapping):  # a validation set of the user's own
             return super().get_loss(y_pred, y_true, X=X, training=training)
-        logits = to_logits(y_pred, self.criterion_)
+        batch = to_tensor(X, device=self.device)
+        logits = to_logits(y_pred, self.criterion_) / self.temperature_
         # Class weights and label smoothing have shaped the teacher, and so the targets.
-        soft = torch.nn.functional.cross_entropy(
-            logits / self.temperature_, to_tensor(X["soft_targets"], device=self.device)
-        )
+        losses = cross_entropy(logits, batch["soft_targets"], reduction="none")
+        soft = _weighted_mean(losses, batch)
         if not self.hard_label_weight_:
             return soft
-        hard = super().get_loss(y_pred, y_true, X=X["X"], training=training)
+        hard = super().get_loss(y_pred, y_true, X=X, training=training)
         return (1 - self.hard_label_weight_) * soft + self.hard_label_weight_ * hard
+
+
+@contextmanager
+def _per_row(criterion):
+    """Let a criterion return one loss per row instead of their mean."""
+    reduction, criterion.reduction = criterion.reduction, "none"
+    try:
+        yield
+    finally:
+        criterion.reduction = reduction
+
+
+def _weighted_mean(losses, batch):
+    """Reduce losses by the weights of the rows, which are 1 on average."""
+    if losses.ndim == 2:
+        losses = losses.mean(dim=1)
+    if SAMPLE_WEIGHT in batch:
+        losses = losses * batch[SAMPLE_WEIGHT]
+    return losses.mean()
+
+
+def has_own_loss(net):
+    """Tell whether the net's class computes its loss in a way of its own."""
+    return not type(net).get_loss.__module__.startswith("skorch.")
 
 
 def check_net(net):
@@ -280,7 +315,7 @@ def check_net(net):
             f"The net has a dataset class of its own, {net.dataset}; soft targets and "
             "triggers travel in batches of skorch.dataset.Dataset only."
         )
-    if not type(net).get_loss.__module__.startswith("skorch."):
+    if has_own_loss(net):
         warnings.warn(
             f"{type(net).__name__} has a get_loss of its own. The teacher uses it; the "
             "student learns from soft targets by plain cross-entropy.",
@@ -320,8 +355,11 @@ def seeded(seed, device):
             np.random.set_state(numpy_state)
 
 
-def _train(net, mixin, X, y, companions, *, seed, attributes, **stage):
+def _train(net, mixin, X, y, companions, sample_weight, *, seed, attributes, **stage):
     """Train a clone of `net` under `mixin`, then make it of its own class again."""
+    if sample_weight is not None:
+        mean_one = sample_weight / sample_weight.mean()
+        companions = {**companions, SAMPLE_WEIGHT: mean_one.astype(np.float32)}
     own_class = type(net)
     trained = clone(net)
     trained.__class__ = type(own_class.__name__, (mixin, own_class), {})
@@ -335,7 +373,7 @@ def _train(net, mixin, X, y, companions, *, seed, attributes, **stage):
     return trained
 
 
-def train_net(net, X, y, *, seed, on_epoch=lambda stage: None):
+def train_net(net, X, y, *, seed, sample_weight=None, on_epoch=lambda stage: None):
     """Train a net without triggers and soft targets.
 
     Parameters
@@ -352,6 +390,9 @@ def train_net(net, X, y, *, seed, on_epoch=lambda stage: None):
     seed : int
         Seed of weights and batches.
 
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows in the loss.
+
     on_epoch : callable
         Called with the name of the stage after each epoch.
 
@@ -367,6 +408,7 @@ def train_net(net, X, y, *, seed, on_epoch=lambda stage: None):
         X,
         y,
         {},
+        sample_weight,
         seed=seed,
         attributes={},
         n_classes=n_outputs,
@@ -375,7 +417,9 @@ def train_net(net, X, y, *, seed, on_epoch=lambda stage: None):
     )
 
 
-def train_teacher_net(net, X, y, draw, trigger, *, n_classes, seed, on_epoch):
+def train_teacher_net(
+    net, X, y, draw, trigger, *, n_classes, seed, sample_weight=None, on_epoch
+):
     """Train a net on trigger-stamped rows.
 
     The stamped copy of `X` never exists as a whole: one small integer a row travels
@@ -404,6 +448,9 @@ def train_teacher_net(net, X, y, draw, trigger, *, n_classes, seed, on_epoch):
     seed : int
         Seed of weights and batches.
 
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows in the loss.
+
     on_epoch : callable
         Called with the name of the stage after each epoch.
 
@@ -418,6 +465,7 @@ def train_teacher_net(net, X, y, draw, trigger, *, n_classes, seed, on_epoch):
         X,
         y,
         {"trigger": np.zeros(len(X), dtype=np.int64)},
+        sample_weight,
         seed=seed,
         attributes={"trigger_": trigger, "draw_": draw},
         n_classes=n_classes,
@@ -437,6 +485,7 @@ def train_student_net(
     temperature,
     epochs,
     seed,
+    sample_weight=None,
     on_epoch,
 ):
     """Distil soft targets into a net.
@@ -470,6 +519,9 @@ def train_student_net(
     seed : int
         Seed of weights and batches.
 
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Weights of the rows in the loss.
+
     on_epoch : callable
         Called with the name of the stage after each epoch.
 
@@ -484,6 +536,7 @@ def train_student_net(
         X,
         y,
         {"soft_targets": soft_targets},
+        sample_weight,
         seed=seed,
         attributes={
             "teacher_state_": teacher_state,

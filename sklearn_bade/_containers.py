@@ -1,0 +1,77 @@
+"""Rows in whatever they come in: arrays, tensors, sparse matrices and frames."""
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.sparse import csr_array, hstack, issparse
+from sklearn.utils import _safe_indexing
+
+from ._groups import is_dataframe
+
+COLUMN_PREFIX = "trigger_"
+
+
+def like(values, X):
+    """Convert `values` to the array type, dtype and device of `X`."""
+    if isinstance(X, torch.Tensor):
+        return torch.as_tensor(values, dtype=X.dtype, device=X.device)
+    return np.asarray(values, dtype=X.dtype)
+
+
+def append_columns(X, columns):
+    """Append numeric columns on the right.
+
+    Parameters
+    ----------
+    X : {ndarray, torch.Tensor, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Rows; left unchanged.
+
+    columns : {ndarray, torch.Tensor} of shape (n_samples, n_columns)
+        What to append.
+
+    Returns
+    -------
+    X_wide : same type as X, of shape (n_samples, n_features + n_columns)
+        In a frame, new columns are called "trigger_0", "trigger_1", ...
+    """
+    if isinstance(X, torch.Tensor):
+        return torch.cat([X, like(columns, X)], dim=1)
+    if issparse(X):
+        return hstack([X, csr_array(columns)], format="csr")
+    if isinstance(X, pd.DataFrame):
+        names = _fresh_names(X.columns, columns.shape[1])
+        return pd.concat([X, pd.DataFrame(columns, index=X.index, columns=names)], axis=1)
+    if is_dataframe(X):
+        names = _fresh_names(X.columns, columns.shape[1])
+        return X.with_columns(**dict(zip(names, columns.T)))
+    return np.concatenate([X, like(columns, X)], axis=1)
+
+
+def _fresh_names(taken, n_names):
+    """Name columns; as text only where the others are, which scikit-learn demands."""
+    if not all(isinstance(name, str) for name in taken):
+        start = 1 + max((name for name in taken if isinstance(name, int)), default=-1)
+        return list(range(start, start + n_names))
+    prefix = COLUMN_PREFIX
+    while any(name.startswith(prefix) for name in taken):
+        prefix = f"_{prefix}"
+    return [f"{prefix}{i}" for i in range(n_names)]
+
+
+def stack_rows(X, selections):
+    """Stack selections of rows one below the other.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Rows.
+
+    selections : list of ndarray of int
+        Positions of the rows of each block.
+
+    Returns
+    -------
+    X_stacked : same type as X
+        The blocks.
+    """
+    return _safe_indexing(X, np.concatenate(selections))
