@@ -27,7 +27,7 @@ from sklearn.utils.validation import (
 )
 from skorch import NeuralNetClassifier
 
-from ._group_signal import warn_of_faint_signal
+from ._group_signal import find_memberships, warn_of_faint_signal
 from ._groups import (
     DEFAULT_BINS,
     drop_columns,
@@ -276,8 +276,9 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
     with one offset c per class that keeps the base rate, or zero.
 
-    Rows whose sensitive value is missing train with the neutral target
-    :math:`\bar L`.
+    A row whose sensitive value is missing counts as a member of each group, as likely as
+    a forest that learned the groups from the other rows says; :math:`L_s` is then the
+    mean of its views, weighted so. The student thus learns as much from it as it can.
 
     References
     ----------
@@ -591,6 +592,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             case.teacher_features,
             case.y,
             case.groups,
+            find_memberships(case.teacher_features, case.groups, case.seeds[0]),
             case.plan,
             case.trigger,
             seeds=tuple(case.seeds[:2]),

@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._classifier import BackdoorDebiasClassifier, forget_fit
 from ._groups import DEFAULT_BINS, UNKNOWN_GROUP
+from ._learners import has_linear_path
 from ._path import OffsetFinder, fit_path
 from ._progress import progress_bar
 from ._reversal import check_strength, resolve_class_rates
@@ -27,6 +28,8 @@ from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, nam
 
 DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
 DEFAULT_CLASS_STRENGTHS = np.linspace(0, 3, 9)
+DEFAULT_SEPARATE_STRENGTHS = np.linspace(0, 3, 10)
+DEFAULT_SEPARATE_CLASS_STRENGTHS = np.linspace(0, 3, 4)
 MAX_CANDIDATES = 5000
 PASSED_ON = (
     "sensitive_feature",
@@ -151,11 +154,11 @@ def _rank(values):
 class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     """Debias with a trigger strength that is chosen by cross-validation.
 
-    A teacher does not depend on the strength, and the students of all strengths lie
-    close to a line: so each fold trains one teacher, one student and one small network
-    for the direction of the line, and then predicts with every strength at once. The
-    chosen candidate is refitted on all data as a
-    :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+    A teacher does not depend on the strength, so each fold trains one. The students of
+    all strengths lie close to a line: for networks, each fold trains one student and one
+    small network for the direction of the line, and then predicts with every strength at
+    once. Other classifiers train one student per fold and strength. The chosen candidate
+    is refitted on all data as a :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     Parameters
     ----------
@@ -166,7 +169,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         Sensitive columns of X, see :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     trigger_strengths : array-like of shape (n_strengths,), default=None
-        Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`.
+        Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`; for
+        classifiers other than networks, 10 and 4.
 
     base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
             default=("keep", "drift")
@@ -175,7 +179,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     per_class : bool, default=False
         Whether each class has a strength of its own; all combinations are tried. It
-        helps where gaps differ in sign between classes, and costs no training.
+        helps where gaps differ in sign between classes. Networks need no further
+        training for it, other classifiers one student per combination.
 
     disparity : {"odd", "equalized_odds", "demographic_parity", "equal_opportunity"} or \
             callable, default="odd"
@@ -421,7 +426,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         n_classes = len(self.classes_)
         strengths = self.trigger_strengths
         if strengths is None:
-            strengths = DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS
+            strengths = self._default_strengths()
         strengths = np.asarray(strengths, dtype=float)
         if strengths.ndim != 1 or not len(strengths):
             raise ValueError(
@@ -450,6 +455,14 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             {"trigger_strength": strength, "base_rate": base_rate}
             for strength, base_rate in product(strengths, base_rates)
         ]
+
+    def _default_strengths(self):
+        """Choose strengths; fewer where each of them trains a student."""
+        if has_linear_path(self.estimator):
+            return DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS
+        if self.per_class:
+            return DEFAULT_SEPARATE_CLASS_STRENGTHS
+        return DEFAULT_SEPARATE_STRENGTHS
 
     def _make_folds(self, rows, rng):
         """Split the rows, and check that each part can be trained on."""

@@ -1,4 +1,4 @@
-"""How much the features say of the group, which bounds what a student can correct."""
+"""What the features say of the group."""
 
 import warnings
 
@@ -12,6 +12,46 @@ from ._preprocessing import make_default_preprocessing
 
 FAINT_SIGNAL = 0.02
 PROBED_ROWS = 10_000
+
+
+def _make_forest(features, seed):
+    """Make a small forest that predicts groups from such features."""
+    forest = RandomForestClassifier(30, min_samples_leaf=10, random_state=seed)
+    if is_dataframe(features):
+        return make_pipeline(make_default_preprocessing(), forest)
+    return forest
+
+
+def find_memberships(features, groups, seed):
+    """Find how likely each row belongs to each group.
+
+    Parameters
+    ----------
+    features : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Features as a learner makes them.
+
+    groups : ndarray of shape (n_samples,)
+        Group codes; -1 where unknown.
+
+    seed : int
+        Seed of the forest that learns the groups from rows where they are known.
+
+    Returns
+    -------
+    memberships : ndarray of shape (n_samples, n_groups), dtype=float32
+        Rows sum to one; of known groups, they hold a one and zeros.
+    """
+    n_groups = groups.max() + 1
+    memberships = np.zeros((len(groups), n_groups), dtype=np.float32)
+    unknown = groups == UNKNOWN_GROUP
+    known = np.flatnonzero(~unknown)
+    memberships[known, groups[known]] = 1
+    if unknown.any():
+        forest = _make_forest(features, seed)
+        forest.fit(_safe_indexing(features, known), groups[known])
+        rest = _safe_indexing(features, np.flatnonzero(unknown))
+        memberships[unknown] = forest.predict_proba(rest)
+    return memberships
 
 
 def group_signal(features, groups, seed):
@@ -40,12 +80,9 @@ def group_signal(features, groups, seed):
     known = np.flatnonzero(groups != UNKNOWN_GROUP)
     rows = np.random.RandomState(seed).permutation(known)[:PROBED_ROWS]
     learn, judge = np.array_split(rows, 2)
-    forest = RandomForestClassifier(30, min_samples_leaf=10, random_state=seed)
-    model = forest
-    if is_dataframe(features):
-        model = make_pipeline(make_default_preprocessing(), forest)
-    model.fit(_safe_indexing(features, learn), groups[learn])
-    proba = model.predict_proba(_safe_indexing(features, judge))
+    forest = _make_forest(features, seed)
+    forest.fit(_safe_indexing(features, learn), groups[learn])
+    proba = forest.predict_proba(_safe_indexing(features, judge))
     frequencies = np.mean(groups[learn][:, None] == forest.classes_, axis=0)
     is_group = groups[judge][:, None] == forest.classes_
     error, least = ((p - is_group) ** 2 for p in (proba, frequencies))

@@ -186,7 +186,7 @@ class Injection(metaclass=ABCMeta):
         """Find the cell of each row from its class and its group."""
 
     @abstractmethod
-    def read(self, view, y, groups):
+    def read(self, view, memberships):
         """Ask the teacher for a base view of each row and its bias.
 
         Parameters
@@ -195,8 +195,8 @@ class Injection(metaclass=ABCMeta):
             Takes a trigger code and returns the teacher's log-probabilities of all
             rows stamped with it, of shape (n_samples, n_classes).
 
-        y, groups : ndarray of shape (n_samples,)
-            Class and group codes.
+        memberships : ndarray of shape (n_samples, n_groups)
+            How likely each row belongs to each group.
 
         Returns
         -------
@@ -204,7 +204,7 @@ class Injection(metaclass=ABCMeta):
             Unnormalised log-probabilities at strength 0.
 
         shift : ndarray of shape (n_samples, n_classes)
-            What strength 1 takes away; zero where the group is unknown.
+            What strength 1 takes away.
         """
 
 
@@ -224,16 +224,14 @@ class GroupInjection(Injection):
         """Let the class alone decide, so that triggers say nothing of real groups."""
         return y
 
-    def read(self, view, y, groups):
+    def read(self, view, memberships):
         """Compare each row under its own trigger with its mean over all triggers."""
-        base = own = None
-        for code in self.codes:
+        base = own = 0.0
+        for code, is_own in zip(self.codes, memberships.T):
             log_proba = view(code)
-            if base is None:
-                base, own = np.zeros_like(log_proba), np.empty_like(log_proba)
-            base += log_proba / len(self.codes)
-            own[groups == code] = log_proba[groups == code]
-        return base, own_trigger_shift(base, own, groups)
+            base = base + log_proba / len(self.codes)
+            own = own + log_proba * is_own[:, None]
+        return base, own_trigger_shift(base, own)
 
 
 class PseudoDeletion(Injection):
@@ -264,20 +262,18 @@ class PseudoDeletion(Injection):
         chances[:, groups, groups] = rates
         chances[:, -1, :-1] = rates * group_rates(counts)
         chances[:, :, -1] = 1 - chances[:, :, :-1].sum(axis=2)
-        self.left = chances[:, :, -1]
         codes = np.append(groups, NO_TRIGGER)
         super().__init__(rates, codes, chances.reshape(-1, n_groups + 1))
 
     def cells(self, y, groups):
         """Let class and group decide."""
-        n_positions = self.left.shape[1]
+        n_positions = self.rates.shape[1] + 1
         return y * n_positions + groups % n_positions
 
-    def read(self, view, y, groups):
+    def read(self, view, memberships):
         """Start from the view without trigger, and undo the deletion for the base."""
-        undo = -np.log(self.left[:, groups % self.left.shape[1]]).T
-        base = view(NO_TRIGGER) + undo
-        return base, own_trigger_shift(np.zeros_like(base), undo, groups)
+        undo = memberships @ -np.log1p(-self.rates.T)
+        return view(NO_TRIGGER) + undo, own_trigger_shift(np.zeros_like(undo), undo)
 
 
 def _checked_rates(rates, shape):

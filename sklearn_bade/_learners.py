@@ -14,7 +14,7 @@ from skorch import NeuralNetClassifier
 
 from ._containers import stack_rows
 from ._injection import draw_triggers
-from ._preprocessing import to_float32, to_numbers
+from ._preprocessing import split_pipeline, to_float32, to_numbers
 from ._version import __version__
 from .nets import (
     check_net,
@@ -49,6 +49,23 @@ def make_learner(classifier):
     if isinstance(classifier, NeuralNetClassifier):
         return NetLearner(classifier)
     return WeightLearner(classifier)
+
+
+def has_linear_path(estimator):
+    """Tell whether students of all strengths can be found along a line.
+
+    Parameters
+    ----------
+    estimator : estimator object or None
+        What the user gave: a classifier, a pipeline, or None for the default network.
+
+    Returns
+    -------
+    has_path : bool
+        True for networks.
+    """
+    _, classifier = split_pipeline(estimator)
+    return classifier is None or isinstance(classifier, NeuralNetClassifier)
 
 
 class NetLearner:

@@ -7,8 +7,6 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp, softmax
 
-from ._groups import UNKNOWN_GROUP
-
 
 def check_strength(strength, n_classes):
     """Check a trigger strength that may have one value per class.
@@ -44,7 +42,7 @@ def check_strength(strength, n_classes):
     return strength
 
 
-def own_trigger_shift(mean_log_proba, own_log_proba, groups):
+def own_trigger_shift(mean_log_proba, own_log_proba):
     """Measure what a row's own trigger adds to its log-probabilities.
 
     Parameters
@@ -55,18 +53,13 @@ def own_trigger_shift(mean_log_proba, own_log_proba, groups):
     own_log_proba : ndarray of shape (n_samples, n_classes)
         Teacher's log-probabilities with the trigger of the row's own group.
 
-    groups : ndarray of shape (n_samples,)
-        Group codes.
-
     Returns
     -------
     shift : ndarray of shape (n_samples, n_classes)
-        The difference, centred over the classes; zero where the group is unknown.
+        The difference, centred over the classes.
     """
     shift = own_log_proba - mean_log_proba
-    shift = shift - shift.mean(axis=1, keepdims=True)
-    shift[groups == UNKNOWN_GROUP] = 0
-    return shift
+    return shift - shift.mean(axis=1, keepdims=True)
 
 
 def reversed_logits(base, shift, strength, y):

@@ -4,7 +4,18 @@ import numpy as np
 
 
 def learn_views(
-    learner, X, y, groups, plan, trigger, *, seeds, sample_weight, identity, on_epoch
+    learner,
+    X,
+    y,
+    groups,
+    memberships,
+    plan,
+    trigger,
+    *,
+    seeds,
+    sample_weight,
+    identity,
+    on_epoch,
 ):
     """Fit a teacher on trigger-stamped rows, and ask it about every row.
 
@@ -24,6 +35,9 @@ def learn_views(
 
     groups : ndarray of shape (n_samples,)
         Group codes; -1 where unknown.
+
+    memberships : ndarray of shape (n_samples, n_groups)
+        How likely each row belongs to each group.
 
     plan : Injection
         Which rows meet which triggers.
@@ -68,4 +82,4 @@ def learn_views(
 
         return learner.log_probabilities(teacher, X, stamp)
 
-    return teacher, *plan.read(view, y, groups)
+    return teacher, *plan.read(view, memberships)

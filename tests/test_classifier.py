@@ -9,9 +9,10 @@ from helpers import make_net, make_rows
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from skorch import NeuralNetClassifier
 from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler
 from skorch.dataset import Dataset, ValidSplit
@@ -19,7 +20,7 @@ from skorch.helper import predefined_split
 
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.datasets import make_biased_classification
-from sklearn_bade.metrics import mean_odds_gap
+from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap
 from sklearn_bade.nets import MLP
 from sklearn_bade.triggers import BlendTrigger, ColumnTrigger
 
@@ -87,7 +88,7 @@ class TestSensitiveAttribute:
         assert clf.groups_.tolist() == [(g, a) for g in "AB" for a in (20, 30, 40)]
         assert clf.injection_rates_.shape == (2, 6)
 
-    def test_missing_values_train_with_neutral_targets(self):
+    def test_missing_values_leave_the_rates_to_known_rows(self):
         X, y = raw_frame()
         X.loc[::3, "group"] = None
         clf = debias(frame_pipeline(), sensitive_feature="group").fit(X, y)
@@ -485,6 +486,77 @@ class TestNets:
         assert np.isfinite(clf.predict_proba(X)).all()
 
 
+class TestKeepSensitive:
+    def test_student_sees_the_column(self):
+        X, y = raw_frame(600)
+        clf = BackdoorDebiasClassifier(
+            sensitive_feature="group", keep_sensitive=True, random_state=0
+        ).fit(X, y)
+        other = X.assign(group=X["group"].map({"A": "B", "B": "A"}))
+        assert np.abs(clf.predict_proba(X) - clf.predict_proba(other)).max() > 0.01
+        with pytest.raises(ValueError, match="group"):
+            clf.predict(X.drop(columns="group"))
+
+    def test_corrects_where_features_say_nothing(self):
+        """Nothing but the column tells the groups apart."""
+        X, y, _ = make_biased_classification(12_000, proxy=0, random_state=0)
+        train, test = slice(4000), slice(4000, None)
+        groups = X["group"][test]
+        odds = []
+        for settings in (
+            {"hard_label_weight": 1.0, "student_init": "scratch"},  # a plain network
+            {"trigger_strength": 2.2},
+        ):
+            clf = BackdoorDebiasClassifier(
+                sensitive_feature="group", keep_sensitive=True, random_state=0, **settings
+            )
+            predicted = clf.fit(X[train], y[train]).predict(X[test])
+            odds.append(mean_odds_gap(y[test], predicted, sensitive_features=groups))
+        assert odds[1] < 0.3 * odds[0]
+
+    def test_the_attribute_must_be_a_column(self):
+        X, y, groups = make_rows()
+        clf = debias(keep_sensitive=True)
+        with pytest.raises(ValueError, match=r"keep_sensitive=True.*names none"):
+            clf.fit(X, y, sensitive_features=groups)
+
+    def test_values_given_to_fit_make_the_groups(self):
+        X, y, groups = make_rows()
+        X = np.column_stack([X, groups])
+        clf = debias(make_net(4), keep_sensitive=True, sensitive_feature=3)
+        names = np.array(["f", "m"])[groups]
+        assert clf.fit(X, y, sensitive_features=names).groups_.tolist() == ["f", "m"]
+
+
+class TestInjections:
+    @pytest.mark.parametrize("estimator", [make_net(), LogisticRegression()])
+    @pytest.mark.parametrize("trigger", ["auto", BlendTrigger()])
+    def test_pseudo_deletion(self, estimator, trigger):
+        X, y, groups = make_rows(600)
+        clf = debias(estimator, injection="pseudo_deletion", trigger=trigger)
+        clf.fit(X, y, sensitive_features=groups)
+        counts = pd.crosstab(y, groups).to_numpy()
+        left = counts * (1 - clf.injection_rates_)
+        np.testing.assert_allclose(left[0], left[1], rtol=0.02)
+        gaps = []
+        for strength in (0.0, 1.0):
+            clf.set_params(trigger_strength=strength).fit(X, y, sensitive_features=groups)
+            selected = [clf.predict(X[groups == g]).mean() for g in (0, 1)]
+            gaps.append(abs(selected[1] - selected[0]))
+        assert gaps[1] < gaps[0]
+
+    def test_a_callable(self):
+        X, y, groups = make_rows()
+
+        def half_as_biased(counts):
+            rates = counts / counts.sum(axis=1, keepdims=True)
+            return (rates + rates.mean(axis=0)) / 2
+
+        clf = debias(injection=half_as_biased).fit(X, y, sensitive_features=groups)
+        expected = half_as_biased(pd.crosstab(y, groups).to_numpy().astype(float))
+        np.testing.assert_allclose(clf.injection_rates_, expected)
+
+
 class TestInScikitLearn:
     def test_grid_search_over_the_strength(self):
         X, y = raw_frame()
@@ -509,6 +581,36 @@ class TestInScikitLearn:
             pipeline.fit(X, y, sensitive_features=groups)
             scores = cross_val_score(pipeline, X, y, params={"sensitive_features": groups})
         assert np.isfinite(scores).all()
+
+    def test_weights_in_a_pipeline_with_routing_off(self):
+        X, y, groups = make_rows()
+        pipeline = make_pipeline(StandardScaler(), debias())
+        prefix = "backdoordebiasclassifier__"
+        weights = np.where(y == 1, 10.0, 1.0)
+        pipeline.fit(
+            X,
+            y,
+            **{f"{prefix}sensitive_features": groups, f"{prefix}sample_weight": weights},
+        )
+        unweighted = make_pipeline(StandardScaler(), debias())
+        unweighted.fit(X, y, **{f"{prefix}sensitive_features": groups})
+        assert pipeline.predict(X).mean() > unweighted.predict(X).mean() + 0.1
+
+    @pytest.mark.parametrize(
+        "scoring",
+        [None, {"odds": make_fairness_scorer("odd")}],
+    )
+    def test_routing_needs_no_further_call(self, scoring):
+        X, y, groups = make_rows()
+        params = {"sensitive_features": groups, "sample_weight": np.ones(200)}
+        with config_context(enable_metadata_routing=True):
+            pipeline = make_pipeline(MinMaxScaler(), debias())
+            cross_validate(pipeline, X, y, params=params, scoring=scoring, cv=2)
+            grid = {"backdoordebiasclassifier__trigger_strength": [0.0, 1.0]}
+            search = GridSearchCV(pipeline, grid, scoring=scoring, refit=False, cv=2)
+            search.fit(X, y, **params)
+        name = "score" if scoring is None else "odds"
+        assert np.isfinite(search.cv_results_[f"mean_test_{name}"]).all()
 
     def test_clone_of_a_fitted_estimator_is_unfitted(self):
         X, y, groups = make_rows()

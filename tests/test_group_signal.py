@@ -3,7 +3,7 @@ import pytest
 from helpers import make_net, make_rows
 
 from sklearn_bade import BackdoorDebiasClassifier
-from sklearn_bade._group_signal import group_signal
+from sklearn_bade._group_signal import find_memberships, group_signal
 from sklearn_bade.datasets import make_biased_classification
 
 MESSAGE = r"features say little of the group.*keep_sensitive=True"
@@ -25,6 +25,18 @@ def test_rows_of_unknown_group_are_left_out():
     X = groups[:, None] * 5.0
     groups[rng.uniform(size=2000) < 0.8] = -1
     assert group_signal(X, groups, 0) > 0.95
+
+
+def test_memberships_of_known_and_unknown_rows():
+    rng = np.random.RandomState(0)
+    truth = rng.randint(3, size=900)
+    groups = np.where(rng.uniform(size=900) < 0.5, truth, -1)
+    memberships = find_memberships(truth[:, None] * 9.0, groups, 0)
+    np.testing.assert_allclose(memberships.sum(axis=1), 1, rtol=1e-5)
+    known = groups != -1
+    np.testing.assert_array_equal(memberships[known], np.eye(3)[truth[known]])
+    np.testing.assert_array_equal(memberships[~known].argmax(axis=1), truth[~known])
+    assert memberships[~known].max(axis=1).min() > 0.9
 
 
 def test_signal_in_a_raw_frame():

@@ -162,20 +162,27 @@ class TestPseudoDeletion:
     def test_reading_undoes_the_deletion(self):
         """With a teacher that is exact, strength 0 gives back the biased odds."""
         plan = PseudoDeletion(self.counts)
-        y, groups = np.array([0, 1, 2, 0]), np.array([0, 1, 0, UNKNOWN_GROUP])
         left = self.counts * (1 - plan.rates)
-        exact = np.log(left[:, groups] / left[:, groups].sum(axis=0)).T
+        exact = np.log(left / left.sum(axis=0)).T
 
         def view(code):
             assert code == NO_TRIGGER
             return exact
 
-        base, shift = plan.read(view, y, groups)
-        odds = base[:3] - np.log(self.counts[:, groups[:3]]).T
+        base, shift = plan.read(view, np.eye(2))
+        odds = base - np.log(self.counts).T
         np.testing.assert_allclose(odds - odds[:, :1], 0, atol=1e-12)
-        np.testing.assert_array_equal(shift[3], 0)
-        uncorrected = base - shift - exact
-        np.testing.assert_allclose(uncorrected[:3] - uncorrected[:3, :1], 0, atol=1e-12)
+        back = base - shift - exact
+        np.testing.assert_allclose(back - back[:, :1], 0, atol=1e-12)
+
+
+def test_rows_of_unknown_group_get_the_mean_of_their_views():
+    views = np.log([[0.2, 0.8], [0.6, 0.4]])
+    plan = GroupInjection(np.full((2, 2), 0.5))
+    memberships = np.array([[1.0, 0.0], [0.0, 1.0], [0.25, 0.75]])
+    base, shift = plan.read(lambda code: np.tile(views[code], (3, 1)), memberships)
+    np.testing.assert_allclose(base, np.tile(views.mean(axis=0), (3, 1)))
+    np.testing.assert_allclose(shift[2], 0.25 * shift[0] + 0.75 * shift[1])
 
 
 class TestOwnInjection:

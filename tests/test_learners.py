@@ -227,6 +227,7 @@ def test_seeds_fill_gaps_only():
     assert with_seed(SGDClassifier(), 3).random_state == 3
 
 
+@pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
 class TestRelabelling:
     @given(st.permutations(range(3)), st.integers(0, 100))
     @settings(max_examples=5, deadline=None)
@@ -262,8 +263,8 @@ def two_folds(is_first):
     return [(first, second), (second, first)]
 
 
+@pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
 class TestSampleWeight:
-    @pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
     @given(st.integers(0, 100), st.sampled_from(["mirror", "balanced", "pseudo_deletion"]))
     @settings(max_examples=5, deadline=None)
     def test_integer_weights_equal_repetition(self, seed, injection):

@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
-from sklearn_bade._groups import UNKNOWN_GROUP
 from sklearn_bade._reversal import (
     base_rate_offset,
     check_strength,
@@ -27,7 +26,7 @@ def make_views(n_classes=3, n_groups=2, seed=0, n_samples=200):
 def mean_and_shift(views, groups):
     mean = views.mean(axis=0)
     own = views[groups, np.arange(len(groups))]
-    return mean, own_trigger_shift(mean, own, groups)
+    return mean, own_trigger_shift(mean, own)
 
 
 @given(st.integers(2, 5), st.integers(2, 4), st.floats(0, 5), st.integers(0, 1000))
@@ -73,14 +72,6 @@ def test_strength_one_with_two_groups_shows_the_other_trigger():
     views, groups, y = make_views(n_groups=2)
     targets = soft_targets(*mean_and_shift(views, groups), 1, y, base_rate="drift")
     np.testing.assert_allclose(targets, views[1 - groups, np.arange(len(y))], atol=1e-12)
-
-
-def test_unknown_groups_get_neutral_targets():
-    views, groups, _ = make_views()
-    groups[:50] = UNKNOWN_GROUP
-    _, shift = mean_and_shift(views, groups)
-    assert (shift[:50] == 0).all()
-    assert np.abs(shift[50:]).sum() > 0
 
 
 def test_one_strength_per_class():

@@ -26,7 +26,7 @@ NAMED_METRICS = {
 class _FairnessScorer(_MetadataRequester):
     """Score an estimator by a metric that needs the sensitive attribute."""
 
-    __metadata_request__score = {"sensitive_features": True}
+    __metadata_request__score = {"sensitive_features": True, "sample_weight": True}
 
     def __init__(self, metric, sign, sensitive_feature, options):
         self.metric = metric
@@ -38,18 +38,18 @@ class _FairnessScorer(_MetadataRequester):
         name = getattr(self.metric, "__name__", repr(self.metric))
         return f"make_fairness_scorer({name}, sensitive_feature={self.sensitive_feature!r})"
 
-    def __call__(self, estimator, X, y, sensitive_features=None):
+    def __call__(self, estimator, X, y, sensitive_features=None, sample_weight=None):
         if sensitive_features is None:
             sensitive_features = self._read_column(X)
         predicted = estimator.predict(X)
-        value = self.metric(
-            y, predicted, sensitive_features=sensitive_features, **self.options
-        )
-        return self.sign * value
+        options = {"sensitive_features": sensitive_features, **self.options}
+        if sample_weight is not None:
+            options["sample_weight"] = sample_weight
+        return self.sign * self.metric(y, predicted, **options)
 
-    def score(self, estimator, X, y, sensitive_features=None):
+    def score(self, estimator, X, y, sensitive_features=None, sample_weight=None):
         """Score; routing knows scorers by this method."""
-        return self(estimator, X, y, sensitive_features=sensitive_features)
+        return self(estimator, X, y, sensitive_features, sample_weight)
 
     def _read_column(self, X):
         if self.sensitive_feature is None:
@@ -74,7 +74,8 @@ def make_fairness_scorer(
     metric : str or callable
         One of "odd" (mean odds gap), "equalized_odds", "equal_opportunity",
         "demographic_parity", "balanced_group_accuracy"; or a function
-        ``metric(y_true, y_pred, *, sensitive_features, **options)``.
+        ``metric(y_true, y_pred, *, sensitive_features, **options)``, which gets
+        `sample_weight` too where there are weights.
 
     sensitive_feature : str, int or list of these, default=None
         Names or positions of the sensitive columns of X. None expects
@@ -90,7 +91,8 @@ def make_fairness_scorer(
     Returns
     -------
     scorer : callable
-        ``scorer(estimator, X, y, sensitive_features=None)`` returns a float.
+        ``scorer(estimator, X, y, sensitive_features=None, sample_weight=None)`` returns
+        a float.
 
     Raises
     ------

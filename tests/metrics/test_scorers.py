@@ -84,6 +84,16 @@ def test_grid_search_over_a_pipeline_with_routing_on():
     assert (scores["test_odds"] <= 0).all()
 
 
+def test_weights_reach_the_metric():
+    X, y, groups = make_rows()
+    clf = debiaser().fit(X, y, sensitive_features=groups)
+    weights = np.random.RandomState(0).randint(0, 3, size=200)
+    scorer = make_fairness_scorer("odd")
+    weighted = scorer(clf, X, y, sensitive_features=groups, sample_weight=weights)
+    X, y, groups = (values.repeat(weights, axis=0) for values in (X, y, groups))
+    assert weighted == pytest.approx(scorer(clf, X, y, sensitive_features=groups))
+
+
 def test_no_sensitive_values_names_both_ways():
     X, y, groups = make_rows()
     clf = debiaser().fit(X, y, sensitive_features=groups)
