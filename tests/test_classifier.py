@@ -505,7 +505,7 @@ class TestKeepSensitive:
         odds = []
         for settings in (
             {"hard_label_weight": 1.0, "student_init": "scratch"},  # a plain network
-            {"trigger_strength": 2.2},
+            {"trigger_strength": 2.0},
         ):
             clf = BackdoorDebiasClassifier(
                 sensitive_feature="group", keep_sensitive=True, random_state=0, **settings

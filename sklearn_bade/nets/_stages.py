@@ -36,10 +36,11 @@ class _StageMixin:
     """What training a teacher and training a student have in common.
 
     `stage_` is a dict with the training rows (`X`), arrays that travel with them in
-    each batch (`companions`), a progress callback (`on_epoch`), and the running mean of
-    the module's weights over the current epoch (`average`). The trained net gets the
-    mean of its last epoch: disparities and log-odds swing far less with it than with
-    the weights after the last step.
+    each batch (`companions`), a progress callback (`on_epoch`), and a running mean of the
+    module's weights (`average`), which the trained net gets in the end: disparities and
+    log-odds swing far less with it than with the weights after the last step. A value
+    counts in proportion to its step ("polynomial-decay averaging", Shamir and Zhang,
+    2013), so early ones fade out whenever training ends.
     """
 
     stage_name = None
@@ -51,6 +52,7 @@ class _StageMixin:
             "companions": companions,
             "on_epoch": on_epoch,
             "average": {},
+            "batches": 0,
         }
         self.initialize()
         with suppress(_CallbackStop):
@@ -148,12 +150,6 @@ class _StageMixin:
             losses = losses / class_weights[to_tensor(y_true, device=self.device)].mean()
         return _weighted_mean(losses, batch)
 
-    def on_epoch_begin(self, net, *args, dataset_train=None, **kwargs):
-        """Begin a new mean of the weights."""
-        super().on_epoch_begin(net, *args, dataset_train=dataset_train, **kwargs)
-        self.stage_["average"] = {}
-        self.stage_["batches"] = 0
-
     def on_batch_end(self, net, *args, training=False, loss=None, **kwargs):
         """Take the weights into the mean, now and then, and check the loss."""
         super().on_batch_end(net, *args, training=training, loss=loss, **kwargs)
@@ -164,7 +160,7 @@ class _StageMixin:
                 self._update_average(self.stage_["batches"] // AVERAGING_STRIDE)
 
     def on_train_end(self, net, *args, **kwargs):
-        """Give the module the mean of the weights over the last epoch."""
+        """Give the module the mean of its weights."""
         with torch.no_grad():
             for name, value in self._averaged_values():
                 value.copy_(self.stage_["average"].get(name, value))
@@ -185,7 +181,7 @@ class _StageMixin:
             if n_values == 1:
                 average[name] = value.detach().clone()
             else:
-                average[name].lerp_(value, 1 / n_values)
+                average[name].lerp_(value, 2 / (n_values + 1))
 
     def _check_loss(self, loss):
         """Stop at once when the loss is no longer a number."""
