@@ -12,12 +12,17 @@ from sklearn_bade.datasets import fetch_adult, fetch_meps
 from sklearn_bade.nets import MLP
 
 
-def parse_arguments(description):
-    """Read the command line and fix the number of threads."""
+def make_parser(description):
+    """Make a parser of what all benchmarks understand."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--csv", help="file to write the table to")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=3, help="seeds or rounds")
+    return parser
+
+
+def parse_arguments(parser):
+    """Read the command line and fix the number of threads."""
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     return arguments

@@ -4,7 +4,7 @@ from time import perf_counter
 
 import numpy as np
 import torch
-from _common import load, make_net, parse_arguments, report
+from _common import load, make_net, make_parser, parse_arguments, report
 from sklearn.base import clone
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
@@ -12,7 +12,7 @@ from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 
 def main():
     """Alternate plain fits, debiased fits and searches."""
-    arguments = parse_arguments(__doc__)
+    arguments = parse_arguments(make_parser(__doc__))
     (X, y, sensitive), _ = load("Adult / race")
     net = make_net(X.shape[1])
     settings = {"random_state": 0}

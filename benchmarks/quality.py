@@ -4,10 +4,11 @@ import warnings
 
 import numpy as np
 import torch
-from _common import load, make_net, parse_arguments, report
-from sklearn.base import clone
+from _common import load, make_net, make_parser, parse_arguments, report
+from sklearn.ensemble import HistGradientBoostingClassifier
 
 from sklearn_bade import BackdoorDebiasClassifierCV
+from sklearn_bade._learners import with_seed
 from sklearn_bade.metrics import balanced_group_accuracy, mean_odds_gap
 
 TASKS = ("Adult / race", "Adult / sex", "MEPS / race")
@@ -26,33 +27,41 @@ def evaluate(model, test):
     )
 
 
-def fit_plain(train, seed):
-    """Fit the network as it is."""
+def make_boosting(n_features):
+    """Make scikit-learn's gradient boosting as it is."""
+    return HistGradientBoostingClassifier()
+
+
+ESTIMATORS = {"net": make_net, "boosting": make_boosting}
+
+
+def fit_plain(make, train, seed):
+    """Fit the classifier as it is."""
     X, y, _ = train
     torch.manual_seed(seed)
-    return clone(make_net(X.shape[1])).fit(X, y)
+    return with_seed(make(X.shape[1]), seed).fit(X, y)
 
 
-def fit_debiased(train, seed):
+def fit_debiased(make, train, seed):
     """Choose strength and base rate on the training data, the same way for every task.
 
     Lower base rates are tried only where no strength alone reaches the bound.
     """
-    clf = search(train, seed, ["keep", "drift"])
+    clf = search(make, train, seed, ["keep", "drift"])
     if clf.cv_results_["pooled_test_disparity"][clf.best_index_] > MAX_DISPARITY:
         shares = [factor * train[1].mean() for factor in BASE_RATE_FACTORS]
-        clf = search(train, seed, ["keep", "drift", *([1 - s, s] for s in shares)])
+        clf = search(make, train, seed, ["keep", "drift", *([1 - s, s] for s in shares)])
     print(f"  seed {seed}: {clf.best_params_}", flush=True)
     return clf
 
 
-def search(train, seed, base_rates):
-    """Search strengths and base rates along the path."""
+def search(make, train, seed, base_rates):
+    """Search strengths and base rates."""
     X, y, sensitive = train
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "No candidate has", UserWarning)
         return BackdoorDebiasClassifierCV(
-            make_net(X.shape[1]),
+            make(X.shape[1]),
             base_rates=base_rates,
             max_disparity=MAX_DISPARITY,
             random_state=seed,
@@ -61,12 +70,18 @@ def search(train, seed, base_rates):
 
 def main():
     """Fit both models on every task with every seed."""
-    arguments = parse_arguments(__doc__)
+    parser = make_parser(__doc__)
+    parser.add_argument("--estimator", choices=ESTIMATORS, default="net")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--seed", type=int, default=0, help="the first seed")
+    arguments = parse_arguments(parser)
+    make, first = ESTIMATORS[arguments.estimator], arguments.seed
     rows = []
-    for task in TASKS:
+    for task in arguments.tasks:
         train, test = load(task)
         for name, fit in {"plain": fit_plain, "debiased": fit_debiased}.items():
-            figures = [evaluate(fit(train, seed), test) for seed in range(arguments.repeat)]
+            seeds = range(first, first + arguments.repeat)
+            figures = [evaluate(fit(make, train, seed), test) for seed in seeds]
             mean, spread = np.mean(figures, axis=0), np.std(figures, axis=0)
             row = {"task": task, "model": name}
             for label, m, s in zip(("accuracy", "odd", "bACC"), mean, spread):
