@@ -72,6 +72,30 @@ def make_net(n_features):
     )
 
 
+def ratios(seconds):
+    """Tabulate times over those of the first contender, round by round.
+
+    Parameters
+    ----------
+    seconds : dict of list of float
+        Seconds per contender and round.
+
+    Returns
+    -------
+    rows : list of dict
+        One row per contender.
+    """
+    measure = np.array(next(iter(seconds.values())))
+    rows = []
+    for name, values in seconds.items():
+        ratio = np.array(values) / measure
+        figures = {"median": np.median, "least": np.min, "greatest": np.max}
+        rows.append(
+            {"what": name, **{k: round(float(f(ratio)), 2) for k, f in figures.items()}}
+        )
+    return rows
+
+
 def report(rows, csv):
     """Print the table, and write it if told where."""
     table = pd.DataFrame(rows)

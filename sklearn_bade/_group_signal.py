@@ -42,11 +42,10 @@ def find_memberships(features, groups, seed):
         Rows sum to one; of known groups, they hold a one and zeros.
     """
     n_groups = groups.max() + 1
-    memberships = np.zeros((len(groups), n_groups), dtype=np.float32)
     unknown = groups == UNKNOWN_GROUP
-    known = np.flatnonzero(~unknown)
-    memberships[known, groups[known]] = 1
+    memberships = (groups[:, None] == np.arange(n_groups)).astype(np.float32)
     if unknown.any():
+        known = np.flatnonzero(~unknown)
         forest = _make_forest(features, seed)
         forest.fit(_safe_indexing(features, known), groups[known])
         rest = _safe_indexing(features, np.flatnonzero(unknown))

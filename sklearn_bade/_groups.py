@@ -76,8 +76,15 @@ def _locate_column(X, feature):
 
 
 def drop_columns(X, positions):
-    """Return `X` without the columns at `positions`, in its own container."""
+    """Return `X` without the columns at `positions`, in its own container.
+
+    Where what is left of an array lies side by side, it is not copied.
+    """
+    if not positions:
+        return X
     kept = [i for i in range(X.shape[1]) if i not in set(positions)]
+    if isinstance(X, np.ndarray) and kept == list(range(kept[0], kept[-1] + 1)):
+        return X[:, kept[0] : kept[-1] + 1]
     return _safe_indexing(X, kept, axis=1)
 
 
@@ -136,18 +143,17 @@ def encode_groups(table, n_bins):
         If all rows are missing, or if there is only one group.
     """
     columns = [_encode_column(table[name], n_bins) for name in table.columns]
-    column_codes = np.column_stack([codes for codes, _ in columns])
-    known = (column_codes != UNKNOWN_GROUP).all(axis=1)
+    shape = [len(values) for _, values in columns]
+    known = np.logical_and.reduce([codes != UNKNOWN_GROUP for codes, _ in columns])
     if not known.any():
         raise ValueError(
             "The sensitive attribute is missing in every row; at least two groups "
             "with known rows are needed."
         )
-    combinations, combination_codes = np.unique(
-        column_codes[known], axis=0, return_inverse=True
-    )
+    cells = np.ravel_multi_index([codes[known] for codes, _ in columns], shape)
     codes = np.full(len(table), UNKNOWN_GROUP, dtype=np.int64)
-    codes[known] = combination_codes.ravel()
+    codes[known], cells = pd.factorize(cells, sort=True)
+    combinations = np.column_stack(np.unravel_index(cells, shape))
     groups = _group_labels(combinations, [values for _, values in columns])
     if len(groups) < 2:
         raise ValueError(

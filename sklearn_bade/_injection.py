@@ -226,11 +226,15 @@ class GroupInjection(Injection):
 
     def read(self, view, memberships):
         """Compare each row under its own trigger with its mean over all triggers."""
-        base = own = 0.0
+        base = own = None
         for code, is_own in zip(self.codes, memberships.T):
             log_proba = view(code)
-            base = base + log_proba / len(self.codes)
-            own = own + log_proba * is_own[:, None]
+            if base is None:
+                base, own = np.zeros_like(log_proba), np.zeros_like(log_proba)
+            base += log_proba
+            log_proba *= is_own[:, None]
+            own += log_proba
+        base /= len(self.codes)
         return base, own_trigger_shift(base, own)
 
 
@@ -343,17 +347,35 @@ def draw_triggers(plan, cells, sample_weight, random_state):
 
     Returns
     -------
-    triggers : ndarray of shape (n_samples,), dtype=int64
+    triggers : ndarray of shape (n_samples,), dtype=int16
         Trigger codes.
     """
-    triggers = np.empty(len(cells), dtype=np.int64)
+    triggers = np.empty(len(cells), dtype=np.int16)
     for cell, chances in enumerate(plan.chances):
-        rows = random_state.permutation(np.flatnonzero(cells == cell))
-        if not len(rows):
-            continue
-        weights = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
-        ends = np.cumsum(weights)
-        positions = (ends - weights * random_state.uniform()) / ends[-1]
-        dealt = np.searchsorted(np.cumsum(chances)[:-1], positions, side="right")
-        triggers[rows] = plan.codes[dealt]
+        rows = np.flatnonzero(cells == cell)
+        if sample_weight is None:
+            dealt = _deal(plan.codes, chances, len(rows), random_state)
+        else:
+            rows = random_state.permutation(rows)
+            dealt = _deal_by_weight(plan.codes, chances, sample_weight[rows], random_state)
+        triggers[rows] = dealt
     return triggers
+
+
+def _deal(codes, chances, n_rows, random_state):
+    """Deal codes to rows of equal weight, in random order."""
+    ends = np.floor(np.cumsum(chances) * n_rows + random_state.uniform()).astype(int)
+    ends[-1] = n_rows
+    counts = np.diff(np.minimum(ends, n_rows), prepend=0)
+    dealt = np.repeat(codes.astype(np.int16), counts)
+    random_state.shuffle(dealt)
+    return dealt
+
+
+def _deal_by_weight(codes, chances, weights, random_state):
+    """Deal codes to rows that are in random order."""
+    if not len(weights):
+        return codes[:0]
+    ends = np.cumsum(weights)
+    positions = (ends - weights * random_state.uniform()) / ends[-1]
+    return codes[np.searchsorted(np.cumsum(chances)[:-1], positions, side="right")]

@@ -102,11 +102,14 @@ class NetLearner:
     def fit_teacher(self, X, y, cells, plan, trigger, *, seeds, sample_weight, on_epoch):
         """Fit on stamped rows, whose triggers are drawn anew for each epoch."""
         rng = check_random_state(seeds[0])
+        draw_weight = sample_weight
+        if sample_weight is not None and np.ptp(sample_weight) == 0:
+            draw_weight = None
         return train_teacher_net(
             self.classifier,
             X,
             y,
-            partial(draw_triggers, plan, cells, sample_weight, rng),
+            partial(draw_triggers, plan, cells, draw_weight, rng),
             trigger,
             n_classes=len(plan.rates),
             seed=seeds[1],
@@ -120,7 +123,7 @@ class NetLearner:
             self.classifier,
             X,
             y,
-            soft_targets.astype(np.float32),
+            soft_targets.astype(np.float32, copy=False),
             teacher_state=None if teacher is None else teacher.module_.state_dict(),
             **settings,
         )

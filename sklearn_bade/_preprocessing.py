@@ -119,7 +119,7 @@ def to_float32(X):
     if issparse(X):
         X = X.toarray()
     try:
-        return check_array(X, dtype=np.float32, order="C", input_name="X")
+        return check_array(X, dtype=np.float32, input_name="X")
     except ValueError as error:
         if "could not convert" in str(error):
             raise ValueError(

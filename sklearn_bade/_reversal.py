@@ -5,7 +5,9 @@ Everything here is NumPy; no estimator is in sight.
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax, logsumexp, softmax
+from scipy.special import log_softmax, logsumexp
+
+CHUNK = 65_536
 
 
 def check_strength(strength, n_classes):
@@ -59,7 +61,8 @@ def own_trigger_shift(mean_log_proba, own_log_proba):
         The difference, centred over the classes.
     """
     shift = own_log_proba - mean_log_proba
-    return shift - shift.mean(axis=1, keepdims=True)
+    shift -= shift.mean(axis=1, keepdims=True)
+    return shift
 
 
 def reversed_logits(base, shift, strength, y):
@@ -83,10 +86,52 @@ def reversed_logits(base, shift, strength, y):
     logits : ndarray of shape (n_samples, n_classes)
         Unnormalised log-probabilities.
     """
-    row_strength = np.asarray(strength, dtype=float)
+    row_strength = np.asarray(strength, dtype=shift.dtype)
     if row_strength.ndim:
         row_strength = row_strength[y][:, None]
     return base - row_strength * shift
+
+
+def chunks(n_samples):
+    """Cut rows into slices, so that no step needs a copy of all of them.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of rows.
+
+    Returns
+    -------
+    slices : list of slice
+        One after the other, all rows.
+    """
+    return [slice(start, start + CHUNK) for start in range(0, n_samples, CHUNK)]
+
+
+class _WeightedMeans:
+    """Means over rows of what the offsets need."""
+
+    def __init__(self, logits_of, n_samples, sample_weight):
+        self.logits_of = logits_of
+        self.n_samples = n_samples
+        self.sample_weight = sample_weight
+
+    def __call__(self, offset):
+        """Compute the mean log-normaliser, probability and product of probabilities."""
+        n_classes = len(offset)
+        totals = np.float64(0), np.zeros(n_classes), np.zeros((n_classes, n_classes))
+        total_weight = 0.0
+        for rows in chunks(self.n_samples):
+            shifted = self.logits_of(rows) + offset
+            weights = np.ones(len(shifted))
+            if self.sample_weight is not None:
+                weights = self.sample_weight[rows]
+            norm = logsumexp(shifted, axis=1)
+            proba = np.exp(shifted - norm[:, None])
+            means = weights @ norm, weights @ proba, (proba.T * weights) @ proba
+            totals = tuple(total + mean for total, mean in zip(totals, means))
+            total_weight += weights.sum()
+        return tuple(total / total_weight for total in totals)
 
 
 def base_rate_offset(logits, class_rates, sample_weight=None):
@@ -116,24 +161,26 @@ def base_rate_offset(logits, class_rates, sample_weight=None):
     RuntimeError
         If the mean probability stays away from the class frequencies.
     """
-    shares = np.full(len(logits), 1 / len(logits))
-    if sample_weight is not None:
-        shares = sample_weight / sample_weight.sum()
+    means = _WeightedMeans(logits.__getitem__, len(logits), sample_weight)
+    return _solve_offset(means, class_rates)
+
+
+def _solve_offset(mean_row, class_rates):
+    """Find the offset at which the mean probability equals the class rates."""
 
     def with_reference(free):
         return np.concatenate([[0.0], free])
 
     def value_and_gradient(free):
-        shifted = logits + with_reference(free)
-        norm = logsumexp(shifted, axis=1, keepdims=True)
-        gradient = shares @ np.exp(shifted - norm) - class_rates
-        return (shares @ norm).item() - class_rates @ with_reference(free), gradient[1:]
+        offset = with_reference(free)
+        norm, proba, _ = mean_row(offset)
+        return norm - class_rates @ offset, (proba - class_rates)[1:]
 
     def hessian(free):
-        proba = softmax(logits + with_reference(free), axis=1)[:, 1:]
-        return np.diag(shares @ proba) - (proba.T * shares) @ proba
+        _, proba, products = mean_row(with_reference(free))
+        return (np.diag(proba) - products)[1:, 1:]
 
-    start = np.log(class_rates) - np.log(shares @ softmax(logits, axis=1))
+    start = np.log(class_rates) - np.log(mean_row(np.zeros(len(class_rates)))[1])
     solution = minimize(
         value_and_gradient,
         (start - start[0])[1:],
@@ -143,7 +190,7 @@ def base_rate_offset(logits, class_rates, sample_weight=None):
         options={"gtol": 1e-9},
     )
     offset = with_reference(solution.x)
-    gap = np.abs(shares @ softmax(logits + offset, axis=1) - class_rates).max()
+    gap = np.abs(mean_row(offset)[1] - class_rates).max()
     if not gap < 1e-4:
         raise RuntimeError(
             "base_rate='keep' found no offset at which the soft targets keep the class "
@@ -222,8 +269,16 @@ def soft_targets(base, shift, strength, y, *, base_rate="keep", sample_weight=No
     log_targets : ndarray of shape (n_samples, n_classes)
         Normalised log-probabilities.
     """
-    logits = reversed_logits(base, shift, strength, y)
-    class_rates = resolve_class_rates(base_rate, y, logits.shape[1], sample_weight)
+
+    def logits_of(rows):
+        return reversed_logits(base[rows], shift[rows], strength, y[rows])
+
+    offset = np.zeros(base.shape[1])
+    class_rates = resolve_class_rates(base_rate, y, base.shape[1], sample_weight)
     if class_rates is not None:
-        logits = logits + base_rate_offset(logits, class_rates, sample_weight)
-    return log_softmax(logits, axis=1)
+        means = _WeightedMeans(logits_of, len(y), sample_weight)
+        offset = _solve_offset(means, class_rates)
+    log_targets = np.empty_like(base)
+    for rows in chunks(len(y)):
+        log_targets[rows] = log_softmax(logits_of(rows) + offset, axis=1)
+    return log_targets

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.special import softmax
 
+from ._reversal import chunks
+
 TEACHER_START_SHARE = 0.2
 
 
@@ -130,7 +132,9 @@ def fit_student(learner, X, y, log_targets, *, temperature, **settings):
     student : estimator object
         Fitted classifier without triggers.
     """
-    targets = softmax(log_targets / temperature, axis=1)
+    targets = np.empty_like(log_targets)
+    for rows in chunks(len(targets)):
+        targets[rows] = softmax(log_targets[rows] / temperature, axis=1)
     return learner.fit_student(X, y, targets, temperature=temperature, **settings)
 
 

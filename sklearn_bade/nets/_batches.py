@@ -37,8 +37,8 @@ class CompanionDataset(Dataset):
         self.companions = companions
 
     def __getitem__(self, i):
-        X, y = super().__getitem__(i)
-        return {"X": X, **{name: v[i] for name, v in self.companions.items()}}, y
+        # Skorch's own indexing looks at every position in turn.
+        return {"X": self.X[i], **{k: v[i] for k, v in self.companions.items()}}, self.y[i]
 
 
 def _to_tensors(data):

@@ -58,6 +58,18 @@ def outputs(net, X, stamp=None):
         yield net.evaluation_step((stamp(rows) if stamp else rows, None))
 
 
+def _gather(n_samples, pieces):
+    """Put pieces of output below one another, in one allocation."""
+    gathered, start = None, 0
+    for piece in pieces:
+        values = piece.cpu().numpy()
+        if gathered is None:
+            gathered = np.empty((n_samples, *values.shape[1:]), dtype=values.dtype)
+        gathered[start : start + len(values)] = values
+        start += len(values)
+    return gathered
+
+
 def predict_values(net, X):
     """Predict the values of a regression net.
 
@@ -74,7 +86,7 @@ def predict_values(net, X):
     values : ndarray of shape (n_samples, n_outputs), dtype=float32
         Predictions.
     """
-    return np.concatenate([first_output(o).cpu().numpy() for o in outputs(net, X)])
+    return _gather(len(X), (first_output(output) for output in outputs(net, X)))
 
 
 def log_probabilities(net, X, stamp=None):
@@ -96,8 +108,8 @@ def log_probabilities(net, X, stamp=None):
     log_proba : ndarray of shape (n_samples, n_classes), dtype=float32
         Logarithms of the class probabilities.
     """
-    pieces = [
-        torch.log_softmax(to_logits(output, net.criterion_), dim=1).cpu().numpy()
+    pieces = (
+        torch.log_softmax(to_logits(output, net.criterion_), dim=1)
         for output in outputs(net, X, stamp)
-    ]
-    return np.concatenate(pieces)
+    )
+    return _gather(len(X), pieces)

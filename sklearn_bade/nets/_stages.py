@@ -26,6 +26,8 @@ SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
 TRIAL_ROWS = 2
 AVERAGING_STRIDE = 4
 SAMPLE_WEIGHT = "sample_weight"
+FUSED_OPTIMIZERS = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
+KERNEL_CHOICES = {"fused", "foreach", "capturable", "differentiable"}
 
 
 class _CallbackStop(Exception):
@@ -45,12 +47,13 @@ class _StageMixin:
 
     stage_name = None
 
-    def fit_stage(self, X, y, companions, *, n_classes, epochs, on_epoch):
+    def fit_stage(self, X, y, companions, *, n_classes, epochs, on_epoch, own_loss):
         """Train on `X`, whose rows take `companions` along into their batches."""
         self.stage_ = {
             "X": X,
             "companions": companions,
             "on_epoch": on_epoch,
+            "own_loss": own_loss,
             "average": {},
             "batches": 0,
         }
@@ -135,12 +138,19 @@ class _StageMixin:
             x = self.prepare_rows(to_tensor(x, device=self.device))
         return super().infer(x, **fit_params)
 
+    def get_params_for_optimizer(self, prefix, named_parameters):
+        """Take a step of the optimizer in one kernel, where torch has one."""
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        if self.optimizer in FUSED_OPTIMIZERS and not kwargs.keys() & KERNEL_CHOICES:
+            kwargs["fused"] = True
+        return args, kwargs
+
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Measure the net's own loss on the rows that the module has seen."""
         if not isinstance(X, Mapping):  # a validation set of the user's own
             return super().get_loss(y_pred, y_true, X=X, training=training)
         batch = to_tensor(X, device=self.device)
-        rows = self.prepare_rows(batch)
+        rows = self.prepare_rows(batch) if self.stage_["own_loss"] else None
         if SAMPLE_WEIGHT not in batch:
             return super().get_loss(y_pred, y_true, X=rows, training=training)
         with _per_row(self.criterion_):
@@ -232,7 +242,7 @@ class _TeacherMixin(_StageMixin):
 
     def prepare_rows(self, batch):
         """Stamp each row with its trigger."""
-        return self.trigger_.stamp(batch["X"], batch["trigger"])
+        return self.trigger_.stamp(batch["X"], batch["trigger"].long())
 
     def infer(self, x, **fit_params):
         """Show rows that come without a trigger the mean one, which is zero."""
@@ -362,7 +372,7 @@ def _train(net, mixin, X, y, companions, sample_weight, *, seed, attributes, **s
     for name, value in attributes.items():
         setattr(trained, name, value)
     with seeded(seed, net.device):
-        trained.fit_stage(X, y, companions, **stage)
+        trained.fit_stage(X, y, companions, own_loss=has_own_loss(net), **stage)
     for name in ("stage_", *attributes):
         delattr(trained, name)
     trained.__class__ = own_class
@@ -460,7 +470,7 @@ def train_teacher_net(
         _TeacherMixin,
         X,
         y,
-        {"trigger": np.zeros(len(X), dtype=np.int64)},
+        {"trigger": np.zeros(len(X), dtype=np.int16)},
         sample_weight,
         seed=seed,
         attributes={"trigger_": trigger, "draw_": draw},
