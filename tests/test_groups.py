@@ -164,3 +164,12 @@ def test_drop_columns_keeps_the_container(container):
     left = drop_columns(X, [1])
     assert type(left) is type(X)
     assert np.asarray(left).tolist() == [[0, 2], [3, 5]]
+
+
+@pytest.mark.parametrize(("position", "is_view"), [(0, True), (3, True), (1, False)])
+def test_dropping_an_outer_column_copies_nothing(position, is_view):
+    X = np.arange(12.0).reshape(3, 4)
+    left = drop_columns(X, [position])
+    np.testing.assert_array_equal(left, np.delete(X, position, axis=1))
+    assert np.shares_memory(left, X) == is_view
+    assert drop_columns(X, []) is X
