@@ -20,7 +20,11 @@ from skorch.helper import predefined_split
 
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.datasets import make_biased_classification
-from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap
+from sklearn_bade.metrics import (
+    equalized_odds_difference,
+    make_fairness_scorer,
+    mean_odds_gap,
+)
 from sklearn_bade.nets import MLP
 from sklearn_bade.triggers import BlendTrigger, ColumnTrigger
 
@@ -653,3 +657,27 @@ def test_the_bias_of_the_generator_is_undone():
     assert odd <= 0.6 * plain_odd
     assert accuracy >= plain_accuracy - 0.015
     assert fair > plain_fair
+
+
+@pytest.mark.slow
+def test_three_classes_and_four_groups():
+    """The worst gap of a class against the rest halves, for a point of accuracy at most."""
+    X, y, _ = make_biased_classification(30_000, n_classes=3, n_groups=4, random_state=2)
+    groups = X.pop("group")
+    train, test = slice(10_000), slice(10_000, None)
+    rows = []
+    for seed in range(2):
+        for settings in (
+            {"hard_label_weight": 1.0, "student_init": "scratch"},  # a plain network
+            {"trigger_strength": 2.0},
+        ):
+            clf = BackdoorDebiasClassifier(random_state=seed, **settings)
+            clf.fit(X[train], y[train], sensitive_features=groups[train])
+            predicted = clf.predict(X[test])
+            gap = equalized_odds_difference(
+                y[test], predicted, sensitive_features=groups[test]
+            )
+            rows.append([gap, (predicted == y[test]).mean()])
+    (plain_gap, plain_accuracy), (gap, accuracy) = np.mean([rows[::2], rows[1::2]], axis=1)
+    assert gap <= 0.5 * plain_gap
+    assert accuracy >= plain_accuracy - 0.01
