@@ -67,6 +67,8 @@ from .triggers import BaseTrigger, ColumnTrigger
 def _drop_weightless(X, y, sensitive_features, sample_weight):
     """Leave out rows of weight zero, as if they had not been there."""
     kept = np.flatnonzero(sample_weight)
+    if not len(kept):
+        raise ValueError("sample_weight is zero in every row; nothing is left to learn.")
     if len(kept) == len(y):
         return X, y, sensitive_features, sample_weight
     if sensitive_features is not None:

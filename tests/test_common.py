@@ -21,7 +21,7 @@ LOGISTIC = [
         make_pipeline(MinMaxScaler(), LogisticRegression()), sensitive_feature=1
     ),
     BackdoorDebiasClassifierCV(
-        LogisticRegression(solver="newton-cholesky"),
+        LogisticRegression(),
         sensitive_feature=0,
         trigger_strengths=[0.0, 1.0],
         cv=2,

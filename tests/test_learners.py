@@ -344,6 +344,7 @@ class TestSampleWeight:
             (-np.ones(200), "[Nn]egative"),
             (np.ones(3), "inconsistent|shape"),
             (np.full(200, np.nan), "NaN"),
+            (np.zeros(200), "zero"),
         ]:
             with pytest.raises(ValueError, match=message):
                 debias(EXACT).fit(X, y, sensitive_features=groups, sample_weight=weights)
