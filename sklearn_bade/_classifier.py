@@ -200,7 +200,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         of its own, else afresh.
 
     student_epochs : int, default=None
-        Passes over the data in training a network as student. None takes a fifth of the
+        Passes over the data in training a network as student. None takes a tenth of the
         network's epochs (at least one) when it starts from the teacher, and all of
         them otherwise.
 

@@ -5,7 +5,7 @@ from scipy.special import softmax
 
 from ._reversal import chunks
 
-TEACHER_START_SHARE = 0.2
+TEACHER_START_SHARE = 0.1
 
 
 def check_settings(learner, settings):
@@ -93,7 +93,7 @@ def choose_epochs(student_epochs, max_epochs, from_teacher):
     Returns
     -------
     epochs : int
-        The user's choice, or else a fifth of the teacher's epochs from the
+        The user's choice, or else a tenth of the teacher's epochs from the
         teacher's weights and as many as the teacher from scratch.
     """
     if student_epochs is not None:
