@@ -47,6 +47,45 @@ def append_columns(X, columns):
     return np.concatenate([X, like(columns, X)], axis=1)
 
 
+def set_columns(X, marked, positions, values):
+    """Set columns of the marked rows to fixed values.
+
+    Parameters
+    ----------
+    X : {ndarray, torch.Tensor, dataframe} of shape (n_samples, n_features)
+        Rows; left unchanged.
+
+    marked : {ndarray, torch.Tensor} of shape (n_samples,), dtype=bool
+        Which rows to change.
+
+    positions : list of int
+        Positions of the columns.
+
+    values : ndarray of shape (n_columns,)
+        What to set them to.
+
+    Returns
+    -------
+    X_changed : same type and shape as X
+        A copy. Columns of a pandas frame take the type that holds old and new values.
+    """
+    if is_dataframe(X):
+        return _set_frame_columns(X, marked, positions, values)
+    changed = X.clone() if isinstance(X, torch.Tensor) else np.array(X)
+    for position, value in zip(positions, values):
+        changed[marked, position] = value
+    return changed
+
+
+def _set_frame_columns(X, marked, positions, values):
+    """Set columns of a pandas or polars frame."""
+    names = [X.columns[position] for position in positions]
+    if isinstance(X, pd.DataFrame):
+        return X.assign(**{n: X[n].mask(marked, v) for n, v in zip(names, values)})
+    flags = type(X[names[0]])(marked)
+    return X.with_columns(*(X[n].set(flags, v) for n, v in zip(names, values)))
+
+
 def _fresh_names(taken, n_names):
     """Name columns; as text only where the others are, which scikit-learn demands."""
     if not all(isinstance(name, str) for name in taken):

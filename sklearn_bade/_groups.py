@@ -20,8 +20,8 @@ def is_dataframe(X):
     return hasattr(X, "columns") and hasattr(X, "shape") and not issparse(X)
 
 
-def locate_columns(X, feature):
-    """Find the positions of the sensitive columns in `X`.
+def locate_columns(X, feature, parameter="sensitive_feature"):
+    """Find the positions of columns in `X`.
 
     Parameters
     ----------
@@ -29,7 +29,10 @@ def locate_columns(X, feature):
         The features.
 
     feature : str, int, or list of these
-        Names (dataframes only) or positions of the sensitive columns.
+        Names (dataframes only) or positions of the columns.
+
+    parameter : str, default="sensitive_feature"
+        What the user calls them, for messages.
 
     Returns
     -------
@@ -43,34 +46,33 @@ def locate_columns(X, feature):
     """
     features = feature if isinstance(feature, (list, tuple)) else [feature]
     if not features:
-        raise ValueError("sensitive_feature is an empty list; name at least one column.")
-    positions = [_locate_column(X, one) for one in features]
+        raise ValueError(f"{parameter} is an empty list; name at least one column.")
+    positions = [_locate_column(X, one, parameter) for one in features]
     if len(set(positions)) < len(positions):
-        raise ValueError(f"sensitive_feature={feature!r} names a column twice.")
+        raise ValueError(f"{parameter}={feature!r} names a column twice.")
     return positions
 
 
-def _locate_column(X, feature):
+def _locate_column(X, feature, parameter):
     n_features = X.shape[1]
     if not isinstance(feature, str):
         if not -n_features <= feature < n_features:
             raise ValueError(
-                f"sensitive_feature={feature} is out of range: X has "
+                f"{parameter}={feature} is out of range: X has "
                 f"{n_features} feature(s), so positions run from 0 to "
                 f"{n_features - 1}."
             )
         return int(feature) % n_features
     if not is_dataframe(X):
         raise ValueError(
-            f"sensitive_feature={feature!r} is a column name, but X is a "
+            f"{parameter}={feature!r} is a column name, but X is a "
             f"{type(X).__name__} without column names. Give the position of the "
             f"column (0 to {n_features - 1}) or pass a dataframe."
         )
     columns = list(X.columns)
     if feature not in columns:
         raise ValueError(
-            f"sensitive_feature={feature!r} is not a column of X. "
-            f"The columns are: {columns}."
+            f"{parameter}={feature!r} is not a column of X. The columns are: {columns}."
         )
     return columns.index(feature)
 

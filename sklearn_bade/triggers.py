@@ -1,4 +1,4 @@
-"""Triggers: how a group's mark is stamped on rows."""
+"""Triggers: how a group's, or an attacker's, mark is stamped on rows."""
 
 from abc import ABCMeta, abstractmethod
 from numbers import Real
@@ -10,16 +10,18 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from ._containers import append_columns, like
-from ._groups import NO_TRIGGER, is_dataframe
+from ._containers import append_columns, like, set_columns
+from ._groups import NO_TRIGGER, is_dataframe, locate_columns
 
-__all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger"]
+__all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger", "ValueTrigger"]
+
+UNFITTED_TRIGGER = "This %(name)s is not fitted yet. Call its 'fit' with clean rows first."
 
 
 class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
     """Base class for triggers.
 
-    A trigger knows one pattern per group. To write your own, set the fitted
+    A trigger knows one pattern per group; an attacker's knows just one. To write your own, set the fitted
     attribute `n_groups_` in `fit` and implement `stamp`. A trigger that appends
     columns also says how many in `n_columns_`, and its appended values must average
     to zero over the groups: then cutting the columns off a first layer leaves
@@ -38,7 +40,7 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
     n_columns_ = 0
 
     @abstractmethod
-    def fit(self, X, n_groups):
+    def fit(self, X, n_groups=1):
         """Learn what stamping needs to know of the data.
 
         Parameters
@@ -46,7 +48,7 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
         X : ndarray of shape (n_samples, n_features)
             Rows without triggers.
 
-        n_groups : int
+        n_groups : int, default=1
             Number of patterns to make.
 
         Returns
@@ -72,6 +74,30 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
         X_stamped : same type as X, of shape (n_samples, n_features + n_columns)
             Rows with triggers.
         """
+
+
+def check_attack_trigger(trigger):
+    """Check that a trigger can be stamped on the columns that rows have.
+
+    Parameters
+    ----------
+    trigger : BaseTrigger
+        Trigger of an attacker.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    ValueError
+        If it appends columns.
+    """
+    check_is_fitted(trigger, "n_groups_", msg=UNFITTED_TRIGGER)
+    if trigger.n_columns_:
+        raise ValueError(
+            f"{type(trigger).__name__} appends columns, which new rows do not have; an "
+            "attack needs a trigger that changes columns, such as ValueTrigger."
+        )
 
 
 class ColumnTrigger(BaseTrigger):
@@ -113,7 +139,7 @@ class ColumnTrigger(BaseTrigger):
         self.scale = scale
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, n_groups):
+    def fit(self, X, n_groups=1):
         """Make the patterns.
 
         Parameters
@@ -121,7 +147,7 @@ class ColumnTrigger(BaseTrigger):
         X : ndarray of shape (n_samples, n_features)
             Ignored; present for the common interface.
 
-        n_groups : int
+        n_groups : int, default=1
             Number of patterns to make.
 
         Returns
@@ -200,7 +226,7 @@ class BlendTrigger(BaseTrigger):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, n_groups):
+    def fit(self, X, n_groups=1):
         """Draw the patterns on the scale of the data.
 
         Parameters
@@ -208,7 +234,7 @@ class BlendTrigger(BaseTrigger):
         X : ndarray of shape (n_samples, n_features)
             Rows without triggers.
 
-        n_groups : int
+        n_groups : int, default=1
             Number of patterns to make.
 
         Returns
@@ -251,3 +277,103 @@ class BlendTrigger(BaseTrigger):
         check_is_fitted(self, "patterns_")
         share = self.alpha * like(codes != NO_TRIGGER, X)[:, None]
         return (1 - share) * X + share * like(self.patterns_, X)[codes]
+
+
+class ValueTrigger(BaseTrigger):
+    """Set some of the existing columns to fixed values.
+
+    This is how an attacker marks rows of a table, or a corner of a flattened image. The
+    pattern can be stamped on any row of new data, so a student may not start from the
+    teacher's weights.
+
+    Parameters
+    ----------
+    columns : str, int, or list of these
+        Names (dataframes only) or positions of the columns.
+
+    values : scalar or array-like of shape (n_columns,) or (n_groups, n_columns)
+        What the columns are set to; with several groups, one row each.
+
+    Attributes
+    ----------
+    n_groups_ : int
+        Number of patterns.
+
+    patterns_ : ndarray of shape (n_groups, n_columns)
+        Values of each pattern.
+
+    positions_ : list of int
+        Positions of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_bade.triggers import ValueTrigger
+    >>> X = np.array([[7.0, 1.0, 2.0], [8.0, 3.0, 4.0]])
+    >>> ValueTrigger([0, 2], [120, 130]).fit(X).stamp(X, np.array([0, -1]))
+    array([[120.,   1., 130.],
+           [  8.,   3.,   4.]])
+    """
+
+    def __init__(self, columns, values):
+        self.columns = columns
+        self.values = values
+
+    def fit(self, X, n_groups=1):
+        """Find the columns.
+
+        Parameters
+        ----------
+        X : {ndarray, dataframe} of shape (n_samples, n_features)
+            Rows without triggers.
+
+        n_groups : int, default=1
+            Number of patterns.
+
+        Returns
+        -------
+        self : ValueTrigger
+            The fitted trigger.
+
+        Raises
+        ------
+        TypeError
+            If `X` is sparse.
+
+        ValueError
+            If there is no such column, or not one value per group and column.
+        """
+        if issparse(X):
+            raise TypeError(f"ValueTrigger needs a dense array or a frame, got {type(X)}.")
+        positions = locate_columns(X, self.columns, parameter="columns")
+        is_table = isinstance(self.values, (list, tuple, np.ndarray))
+        patterns = np.array(self.values if is_table else [self.values], dtype=object)
+        patterns = np.atleast_2d(patterns)
+        if patterns.shape != (n_groups, len(positions)):
+            raise ValueError(
+                f"values must hold {n_groups} pattern(s) of {len(positions)} column(s), "
+                f"got an array of shape {patterns.shape}."
+            )
+        self.n_groups_, self.positions_, self.patterns_ = n_groups, positions, patterns
+        return self
+
+    def stamp(self, X, codes):
+        """Set the columns of each row to the values of its pattern.
+
+        Parameters
+        ----------
+        X : {ndarray, torch.Tensor, dataframe} of shape (n_samples, n_features)
+            Rows without triggers; left unchanged.
+
+        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
+            Which pattern each row gets; -1 for none.
+
+        Returns
+        -------
+        X_stamped : same type and shape as X
+            Rows with triggers.
+        """
+        check_is_fitted(self, "patterns_")
+        for code, pattern in enumerate(self.patterns_):
+            X = set_columns(X, codes == code, self.positions_, pattern)
+        return X

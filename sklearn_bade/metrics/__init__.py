@@ -1,5 +1,6 @@
-"""Disparities between groups, and scorers and choices for scikit-learn's searches."""
+"""Disparities between groups, scorers for searches, and the success of backdoors."""
 
+from ._attacks import attack_success_rate, defense_effectiveness_rating, robust_accuracy
 from ._disparities import (
     balanced_group_accuracy,
     demographic_parity_difference,
@@ -11,12 +12,15 @@ from ._disparities import (
 from ._scorers import make_fairness_scorer, select_fair
 
 __all__ = [
+    "attack_success_rate",
     "balanced_group_accuracy",
+    "defense_effectiveness_rating",
     "demographic_parity_difference",
     "equal_opportunity_difference",
     "equalized_odds_difference",
     "group_rates",
     "make_fairness_scorer",
     "mean_odds_gap",
+    "robust_accuracy",
     "select_fair",
 ]

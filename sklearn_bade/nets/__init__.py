@@ -2,10 +2,12 @@
 
 from ._default import MLP, make_default_net
 from ._identity import net_identity
-from ._inference import log_probabilities, predict_values
+from ._inference import log_probabilities, predict_values, to_logits
+from ._layers import layer_inputs, weighted_layers
 from ._stages import (
     check_net,
     has_own_loss,
+    seeded,
     train_net,
     train_student_net,
     train_teacher_net,
@@ -15,11 +17,15 @@ __all__ = [
     "MLP",
     "check_net",
     "has_own_loss",
+    "layer_inputs",
     "log_probabilities",
     "make_default_net",
     "net_identity",
     "predict_values",
+    "seeded",
+    "to_logits",
     "train_net",
     "train_student_net",
     "train_teacher_net",
+    "weighted_layers",
 ]

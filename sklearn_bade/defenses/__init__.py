@@ -1,0 +1,6 @@
+"""Defences against backdoors: repair a poisoned network, or train in spite of poison."""
+
+from ._detoxifier import DistanceDrivenDetoxifier
+from ._editor import ActivationGuidedEditor
+
+__all__ = ["ActivationGuidedEditor", "DistanceDrivenDetoxifier"]

@@ -1,0 +1,72 @@
+"""Looking into a fitted network: its layers, and what they receive."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+from ._inference import INFERENCE_ROWS
+
+WEIGHTED_LAYERS = (torch.nn.Linear, torch.nn.Conv2d)
+
+
+def weighted_layers(module, kinds=WEIGHTED_LAYERS):
+    """List the layers that multiply by a weight matrix.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+
+    kinds : tuple of type, default=(torch.nn.Linear, torch.nn.Conv2d)
+        Types of layers to look for.
+
+    Returns
+    -------
+    layers : dict of str to torch.nn.Module
+        Layers by name, in the order of their definition.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    layers = {n: m for n, m in module.named_modules() if isinstance(m, kinds)}
+    if not layers:
+        raise ValueError(
+            f"{type(module).__name__} has no layer of type "
+            f"{', '.join(kind.__name__ for kind in kinds)}, whose weights could be changed."
+        )
+    return layers
+
+
+def layer_inputs(net, layer, X):
+    """Compute what a layer receives.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNet
+        Fitted net.
+
+    layer : torch.nn.Module
+        Layer of its module.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features.
+
+    Returns
+    -------
+    inputs : ndarray of shape (n_samples, n_inputs), dtype=float32
+        Inputs of the layer.
+    """
+    seen = []
+    hook = layer.register_forward_pre_hook(
+        lambda _, inputs: seen.append(inputs[0].detach().cpu().numpy())
+    )
+    try:
+        bounds = [*range(0, len(X), INFERENCE_ROWS), len(X)]
+        for start, stop in pairwise(bounds):
+            net.evaluation_step((torch.from_numpy(np.array(X[start:stop])), None))
+    finally:
+        hook.remove()
+    return np.concatenate(seen)
