@@ -7,23 +7,18 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import (
     _safe_indexing,
-    assert_all_finite,
     check_array,
     check_random_state,
     get_tags,
 )
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     check_memory,
-    column_or_1d,
-    validate_data,
 )
 from skorch import NeuralNetClassifier
 
@@ -60,6 +55,7 @@ from ._students import (
     starts_from_teacher,
 )
 from ._teachers import learn_views
+from ._validation import encode_labels, validate_features, validate_labels
 from .nets import log_probabilities, make_default_net
 from .triggers import BaseTrigger, ColumnTrigger
 
@@ -424,7 +420,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             X, y, sensitive_features, sample_weight = _drop_weightless(
                 X, y, sensitive_features, sample_weight
             )
-        y = self._encode_labels(y)
+        self.classes_, y = encode_labels(y)
         check_strength(self.trigger_strength, len(self.classes_))
         resolve_class_rates(self.base_rate, y, len(self.classes_))
         case = self._find_groups(X, y, sensitive_features, sample_weight)
@@ -434,42 +430,18 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     def _validate_training_data(self, X, y):
         """Check X and y, and set what is known of the features."""
         X = self._validate_features(X, reset=True)
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        assert_all_finite(y, input_name="y")
-        check_classification_targets(y)
-        return X, y
-
-    def _encode_labels(self, y):
-        """Set `classes_`, and turn labels into codes."""
-        encoder = LabelEncoder().fit(y)
-        if len(encoder.classes_) < 2:
-            raise ValueError(
-                "y has only one class: every row is "
-                f"{encoder.classes_[0]!r}. A classifier needs at least two classes."
-            )
-        self.classes_ = encoder.classes_
-        return encoder.transform(y).astype(np.int64)
+        return X, validate_labels(X, y)
 
     def _validate_features(self, X, reset):
-        """Check the container of X; its values are the estimator's business."""
-        if is_dataframe(X):
-            return validate_data(self, X, reset=reset, skip_check_array=True)
-        X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-        self._check_finite(X)
-        return X
-
-    def _check_finite(self, X):
-        """Refuse NaN in an array of floats that no preprocessing could mend."""
-        if self._takes_nan() or X.dtype.kind != "f":
-            return
+        """Check X; NaN in an array is refused unless preprocessing could mend it."""
         try:
-            assert_all_finite(X, input_name="X")
+            return validate_features(self, X, reset=reset, takes_nan=self._takes_nan())
         except ValueError as error:
-            error.add_note(
-                "Where only sensitive values are missing, pass X as a dataframe or "
-                "give them as fit(X, y, sensitive_features=...)."
-            )
+            if "NaN" in str(error) or "infinity" in str(error):
+                error.add_note(
+                    "Where only sensitive values are missing, pass X as a dataframe or "
+                    "give them as fit(X, y, sensitive_features=...)."
+                )
             raise
 
     def _takes_nan(self):

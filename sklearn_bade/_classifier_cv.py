@@ -25,6 +25,7 @@ from ._path import OffsetFinder, fit_path
 from ._progress import progress_bar
 from ._reversal import check_strength, resolve_class_rates
 from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, named_disparity
+from ._validation import encode_labels
 
 DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
 DEFAULT_CLASS_STRENGTHS = np.linspace(0, 3, 9)
@@ -416,11 +417,11 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     def _check_rows(self, final, X, y, sensitive_features, sample_weight):
         """Check the data as the debiaser does, and find classes and groups."""
         X, y = final._validate_training_data(X, y)
-        codes = final._encode_labels(y)
+        self.classes_, codes = encode_labels(y)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         groups = final._find_groups(X, codes, sensitive_features, sample_weight).groups
-        self.classes_, self.groups_ = final.classes_, final.groups_
+        self.groups_ = final.groups_
         return _Rows(X, codes, groups, sample_weight)
 
     def _make_candidates(self, rows):

@@ -21,12 +21,13 @@ UNFITTED_TRIGGER = "This %(name)s is not fitted yet. Call its 'fit' with clean r
 class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
     """Base class for triggers.
 
-    A trigger knows one pattern per group; an attacker's knows just one. To write your own, set the fitted
-    attribute `n_groups_` in `fit` and implement `stamp`. A trigger that appends
-    columns also says how many in `n_columns_`, and its appended values must average
-    to zero over the groups: then cutting the columns off a first layer leaves
-    exactly the network that sees the mean trigger. The code -1 leaves a row without
-    trigger (appended columns are zero); only ``injection="pseudo_deletion"`` uses it.
+    A trigger knows one pattern per group; an attacker's knows just one. To write your
+    own, set the fitted attribute `n_groups_` in `fit` and implement `stamp`. A trigger
+    that appends columns also says how many in `n_columns_`, and its appended values
+    must average to zero over the groups: then cutting the columns off a first layer
+    leaves exactly the network that sees the mean trigger. The code -1 leaves a row
+    without trigger (appended columns are zero); only ``injection="pseudo_deletion"``
+    and poisoning use it.
 
     Attributes
     ----------

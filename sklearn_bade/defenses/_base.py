@@ -1,4 +1,4 @@
-"""What defences that repair a fitted network have in common."""
+"""What the defences have in common."""
 
 import copy
 
@@ -7,17 +7,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
-from .._groups import is_dataframe
 from .._preprocessing import to_float32
+from .._validation import validate_features, validate_labels
 from ..nets import log_probabilities
 
 
@@ -66,52 +60,38 @@ def open_fitted(estimator):
     return preprocessing, estimator
 
 
-class NetRepair(ClassifierMixin, BaseEstimator):
-    """Base class of defences that take a fitted network and return a better one.
+def copy_net(net):
+    """Copy a fitted network with its weights."""
+    return copy.deepcopy(net)
 
-    A subclass calls :meth:`_open` first, works on copies of `_net`, and ends with
-    :meth:`_keep`.
+
+class NetDefense(ClassifierMixin, BaseEstimator):
+    """Base class of defences, which predict with the network in `estimator_`.
+
+    `fit` of a subclass sets `classes_` and ends with :meth:`_keep`.
     """
 
-    def _open(self, X):
-        """Check the rows and find the network; return the network's own input."""
-        self._preprocessing, self._net = open_fitted(self.estimator)
-        frame = is_dataframe(X)
-        options = {"skip_check_array": True} if frame else {"ensure_all_finite": False}
-        options |= {} if frame else {"dtype": None, "allow_nd": True}
-        X = validate_data(self, X, reset=True, **options)
-        return self._features(X)
+    def _check_rows(self, X, reset=False):
+        """Check the container of X."""
+        takes_nan = self._preprocessing is not None
+        return validate_features(self, X, reset=reset, takes_nan=takes_nan)
 
     def _features(self, X):
         """Make the network's input from rows."""
-        return to_float32(X if self._preprocessing is None else self._transform(X))
-
-    def _transform(self, X):
-        return self._preprocessing.transform(X)
-
-    def _check_labels(self, X, y, n_classes):
-        """Check that labels are codes of the network's classes."""
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(X, y)
-        check_classification_targets(y)
-        if y.dtype.kind not in "iub" or y.min() < 0 or y.max() >= n_classes:
-            raise ValueError(
-                f"y must hold the network's own labels, integers from 0 to {n_classes - 1}; "
-                f"got {np.unique(y)[:10].tolist()}."
-            )
-        return y.astype(np.int64)
+        if self._preprocessing is not None:
+            X = self._preprocessing.transform(X)
+        return to_float32(X)
 
     def _keep(self, net):
-        """Keep the repaired network, behind the same preprocessing."""
+        """Keep a fitted network, behind its preprocessing."""
         self.estimator_ = net
         if self._preprocessing is not None:
             steps = [*self._preprocessing.steps, ("classifier", net)]
             self.estimator_ = Pipeline(steps)
-        del self._net
         return self
 
     def predict_proba(self, X):
-        """Estimate class probabilities with the repaired network.
+        """Estimate class probabilities.
 
         Parameters
         ----------
@@ -124,13 +104,11 @@ class NetRepair(ClassifierMixin, BaseEstimator):
             Probabilities, in the order of `classes_`.
         """
         check_is_fitted(self)
-        net = self.estimator_
-        if self._preprocessing is not None:
-            net = net[-1]
-        return np.exp(log_probabilities(net, self._features(X)))
+        _, net = open_fitted(self.estimator_)
+        return np.exp(log_probabilities(net, self._features(self._check_rows(X))))
 
     def predict(self, X):
-        """Predict class labels with the repaired network.
+        """Predict class labels.
 
         Parameters
         ----------
@@ -142,12 +120,47 @@ class NetRepair(ClassifierMixin, BaseEstimator):
         y_pred : ndarray of shape (n_samples,)
             Labels.
         """
-        return self.predict_proba(X).argmax(axis=1)
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "estimator_")
 
 
-def copy_net(net):
-    """Copy a fitted network with its weights."""
-    return copy.deepcopy(net)
+class NetRepair(NetDefense):
+    """Base class of defences that take a fitted network and return a better one.
+
+    `fit` of a subclass calls :meth:`_open` first and works on copies of the network
+    that it returns.
+    """
+
+    def _open(self, X):
+        """Find the network, and check the rows.
+
+        Returns
+        -------
+        net : skorch.NeuralNetClassifier
+            The user's network.
+
+        X : {ndarray, dataframe} of shape (n_samples, n_features)
+            The rows as they were given.
+
+        features : ndarray of shape (n_samples, n_inputs), dtype=float32
+            The network's input.
+        """
+        self._preprocessing, net = open_fitted(self.estimator)
+        X = self._check_rows(X, reset=True)
+        features = self._features(X)
+        self.classes_ = np.arange(log_probabilities(net, features[:1]).shape[1])
+        return net, X, features
+
+    def _check_codes(self, X, y):
+        """Check that labels are codes of the network's classes."""
+        y = validate_labels(X, y)
+        n_classes = len(self.classes_)
+        if y.dtype.kind not in "iub" or y.min() < 0 or y.max() >= n_classes:
+            raise ValueError(
+                "y must hold the network's own labels, integers from 0 to "
+                f"{n_classes - 1}; got {np.unique(y)[:10].tolist()}."
+            )
+        return y.astype(np.int64)

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch.nn.functional import cross_entropy
 
-from ..nets import log_probabilities, seeded, to_logits, weighted_layers
+from ..nets import row_losses, seeded, to_logits, weighted_layers
 from ._base import NetRepair, copy_net
 
 MOMENTUM = 0.9
@@ -205,7 +205,8 @@ class DistanceDrivenDetoxifier(NetRepair):
         RuntimeError
             If the loss on clean rows stays above `eps`.
         """
-        X, y, names = self._check(X, y)
+        net, X, y = self._check(X, y)
+        names = self._find_layers(net)
         rng = check_random_state(self.random_state)
         train, held_out = train_test_split(
             np.arange(len(y)),
@@ -215,23 +216,22 @@ class DistanceDrivenDetoxifier(NetRepair):
         )
         self.eps_ = self.eps
         if self.eps == "auto":
-            self.eps_ = clean_loss(self._net, X, y) + self.eps_margin
+            self.eps_ = clean_loss(net, X, y) + self.eps_margin
         seeds = rng.randint(2**31 - 1, size=len(self.starts)).tolist()
         trials = [
-            self._train(X[train], y[train], names, start, seed)
+            self._train(net, X[train], y[train], names, start, seed)
             for start, seed in zip(self.starts, seeds)
         ]
         best = self._choose(trials, X[held_out], y[held_out])
-        net, self.distance_ = self._train(X, y, names, self.best_start_, seeds[best])
-        self.clean_loss_ = clean_loss(net, X, y)
+        moved, self.distance_ = self._train(net, X, y, names, self.best_start_, seeds[best])
+        self.clean_loss_ = clean_loss(moved, X, y)
         self._check_eps()
-        return self._keep(net)
+        return self._keep(moved)
 
     def _check(self, X, y):
-        """Check data and settings, and find the layers."""
-        X = self._open(X)
-        self.classes_ = np.arange(log_probabilities(self._net, X[:1]).shape[1])
-        y = self._check_labels(X, y, len(self.classes_))
+        """Check data and starts."""
+        net, X, features = self._open(X)
+        y = self._check_codes(X, y)
         rare = self.classes_[np.bincount(y, minlength=len(self.classes_)) < 2]
         if len(rare):
             raise ValueError(
@@ -239,20 +239,27 @@ class DistanceDrivenDetoxifier(NetRepair):
                 f"are fewer of class {', '.join(map(str, rare))}."
             )
         if not self.starts or not set(self.starts) <= STARTS:
-            raise ValueError(f"starts must name some of {STARTS}, got {self.starts!r}.")
-        known = list(weighted_layers(self._net.module_))
-        names = {"last": known[-1:], "all": known}.get(str(self.layers), self.layers)
-        if not names or not set(names) <= set(known):
-            raise ValueError(f"layers={self.layers!r} is not among the layers {known}.")
-        return X, y, names
+            raise ValueError(
+                f"starts must name some of {sorted(STARTS)}, got {self.starts!r}."
+            )
+        return net, features, y
 
-    def _train(self, X, y, names, start, seed):
+    def _find_layers(self, net):
+        """Find the names of the layers whose distance counts."""
+        known = list(weighted_layers(net.module_))
+        if isinstance(self.layers, str):
+            return known[-1:] if self.layers == "last" else known
+        if not self.layers or not set(self.layers) <= set(known):
+            raise ValueError(f"layers={self.layers!r} is not among the layers {known}.")
+        return list(self.layers)
+
+    def _train(self, net, X, y, names, start, seed):
         """Move a copy of the network away from one start."""
         batch_size = self.batch_size or int(np.clip(len(y) // 6, 16, 256))
         n_batches = max(1, round(len(y) / batch_size))
-        with seeded(seed, self._net.device):
+        with seeded(seed, net.device):
             return move_away(
-                self._net,
+                net,
                 X,
                 y,
                 names,
@@ -286,7 +293,7 @@ class DistanceDrivenDetoxifier(NetRepair):
 
 def clean_loss(net, X, y):
     """Compute the mean cross-entropy, in nats."""
-    return float(-log_probabilities(net, X)[np.arange(len(y)), y].mean())
+    return float(row_losses(net, X, y).mean())
 
 
 def move_away(net, X, y, names, start, *, eps, penalty, mixup, epochs, n_batches, lr):

@@ -12,14 +12,20 @@ from torch.nn.functional import cross_entropy
 from ..nets import layer_inputs, log_probabilities, seeded, to_logits, weighted_layers
 from ..triggers import BaseTrigger, check_attack_trigger
 from ._base import NetRepair, copy_net
+from ._editing import (
+    DEFAULT_RIDGE,
+    DEFAULT_SPARSITY,
+    ESTIMATED,
+    KNOWN,
+    LINEAR,
+    find_layer,
+    invert_trigger,
+    make_deaf,
+    stamp_estimate,
+)
 
-LINEAR = (torch.nn.Linear,)
-INVERSION_STEPS = 300
-INVERSION_RATE = 0.1
-MASK_START = -2.0
 REPAIR_RATE = 0.01
 REPAIR_BATCH = 32
-LEAST_SHIFT = 1e-6
 
 
 class ActivationGuidedEditor(NetRepair):
@@ -157,8 +163,8 @@ class ActivationGuidedEditor(NetRepair):
         target_class=None,
         layer=None,
         alpha=None,
-        ridge=0.03,
-        sparsity=0.02,
+        ridge=DEFAULT_RIDGE,
+        sparsity=DEFAULT_SPARSITY,
         repair_epochs=0,
         random_state=None,
     ):
@@ -198,33 +204,34 @@ class ActivationGuidedEditor(NetRepair):
             If the network has no such linear layer, the trigger does not move what it
             receives, or labels are missing for the repair.
         """
-        rows = self._open(X)
+        net, X, rows = self._open(X)
         if len(rows) < 2:
             raise ValueError(f"At least two clean rows are needed, got {len(rows)}.")
-        self.classes_ = np.arange(log_probabilities(self._net, rows[:1]).shape[1])
         if y is not None:
-            y = self._check_labels(X, y, len(self.classes_))
+            y = self._check_codes(X, y)
         elif self.repair_epochs:
             raise ValueError("repair_epochs needs labels: fit(X, y).")
-        known = self.trigger is not None
-        self.layer_ = self._find_layer(-2 if known else -3)
-        rows, stamped = self._stamp(X, rows) if known else self._estimate(rows)
-        edited = copy_net(self._net)
+        rule = ESTIMATED if self.trigger is None else KNOWN
+        self.layer_ = self._find_layer(net, rule)
+        if rule is KNOWN:
+            plain, stamped = rows, self._stamp(X)
+        else:
+            plain, stamped = self._estimate(net, rows)
+        edited = copy_net(net)
         layer = weighted_layers(edited.module_)[self.layer_]
-        inputs = layer_inputs(edited, layer, rows).astype(float)
+        inputs = layer_inputs(edited, layer, plain).astype(float)
         self.shift_ = (layer_inputs(edited, layer, stamped) - inputs).mean(axis=0)
-        alpha = self.alpha or (1.0 if known else 1.25)
-        make_deaf(layer, inputs, self.shift_, alpha, self.ridge)
+        make_deaf(layer, inputs, self.shift_, self.alpha or rule.alpha, self.ridge)
         if self.repair_epochs:
             seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-            repair_layer(edited, layer, self._features(X), y, self.repair_epochs, seed)
+            repair_layer(edited, layer, rows, y, self.repair_epochs, seed)
         return self._keep(edited)
 
-    def _find_layer(self, default):
+    def _find_layer(self, net, rule):
         """Find the name of the layer to edit."""
-        names = list(weighted_layers(self._net.module_, LINEAR))
         if self.layer is None:
-            return names[max(default, -len(names))]
+            return find_layer(net, rule)
+        names = list(weighted_layers(net.module_, LINEAR))
         if not -len(names) <= self.layer < len(names):
             raise ValueError(
                 f"layer={self.layer} is out of range: the module has {len(names)} linear "
@@ -232,24 +239,24 @@ class ActivationGuidedEditor(NetRepair):
             )
         return names[self.layer]
 
-    def _stamp(self, X, rows):
+    def _stamp(self, X):
         """Stamp the known trigger on the rows as they were given."""
         check_attack_trigger(self.trigger)
-        stamped = self.trigger.stamp(X, np.zeros(len(rows), dtype=np.int64))
-        return rows, self._features(stamped)
+        codes = np.zeros(X.shape[0], dtype=np.int64)
+        return self._features(self.trigger.stamp(X, codes))
 
-    def _estimate(self, rows):
+    def _estimate(self, net, rows):
         """Estimate the trigger of the suspicious class, and stamp it."""
-        predicted = log_probabilities(self._net, rows).argmax(axis=1)
+        predicted = log_probabilities(net, rows).argmax(axis=1)
         candidates = self.classes_
         if self.target_class is not None:
-            candidates = self.classes_[self.classes_ == self.target_class]
+            candidates = candidates[candidates == self.target_class]
         self.trigger_sizes_ = np.full(len(self.classes_), np.nan)
         triggers = {}
         for k in candidates:
             others = rows[predicted != k]
             if len(others) > 1:
-                triggers[k] = invert_trigger(self._net, others, k, self.sparsity)
+                triggers[k] = invert_trigger(net, others, k, self.sparsity)
                 self.trigger_sizes_[k] = triggers[k][0].sum()
         if not triggers:
             raise ValueError(
@@ -259,101 +266,7 @@ class ActivationGuidedEditor(NetRepair):
         self.suspicious_class_ = int(np.nanargmin(self.trigger_sizes_))
         self.mask_, self.pattern_ = triggers[self.suspicious_class_]
         others = rows[predicted != self.suspicious_class_]
-        stamped = (1 - self.mask_) * others + self.mask_ * self.pattern_
-        return others, stamped.astype(np.float32)
-
-
-def make_deaf(layer, inputs, shift, alpha, ridge):
-    """Make a linear layer deaf to a shift of its inputs, in place.
-
-    With S the covariance of the inputs plus the ridge and d the shift, the direction is
-    ``q = S^-1 d / (d' S^-1 d)``, and the edit ``W - alpha (W d) q'``,
-    ``b + alpha (W d) (q' mean)``.
-
-    Parameters
-    ----------
-    layer : torch.nn.Linear
-        Layer to edit.
-
-    inputs : ndarray of shape (n_samples, n_inputs)
-        What it receives for clean rows.
-
-    shift : ndarray of shape (n_inputs,)
-        Direction to become deaf to.
-
-    alpha, ridge : float
-        See :class:`ActivationGuidedEditor`.
-
-    Raises
-    ------
-    ValueError
-        If the shift is zero.
-    """
-    covariance = np.atleast_2d(np.cov(inputs.T))
-    scale = np.trace(covariance) / len(covariance)
-    if not np.abs(shift).max() > LEAST_SHIFT * max(np.sqrt(scale), LEAST_SHIFT):
-        raise ValueError(
-            "The trigger changes nothing that the layer receives; choose another layer, "
-            "or check that the trigger does what it should."
-        )
-    regular = covariance + max(ridge * scale, LEAST_SHIFT) * np.eye(len(covariance))
-    direction = np.linalg.solve(regular, shift)
-    direction /= shift @ direction
-    weight = layer.weight.detach().cpu().numpy().astype(float)
-    effect = alpha * (weight @ shift)
-    if layer.bias is None:
-        layer.bias = torch.nn.Parameter(torch.zeros_like(layer.weight[:, 0]))
-    with torch.no_grad():
-        layer.weight -= torch.as_tensor(np.outer(effect, direction)).to(layer.weight)
-        layer.bias += torch.as_tensor(effect * (direction @ inputs.mean(axis=0))).to(
-            layer.bias
-        )
-
-
-def invert_trigger(net, X, target, sparsity):
-    """Estimate the sparsest trigger that makes a network predict a class.
-
-    A share of each feature is replaced by a fixed value within the feature's range; the
-    cross-entropy against the class plus `sparsity` times the sum of the shares is
-    minimised.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Fitted net; left unchanged.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows of other classes.
-
-    target : int
-        The class.
-
-    sparsity : float
-        Price of a feature.
-
-    Returns
-    -------
-    mask, pattern : ndarray of shape (n_features,), dtype=float32
-        Share of each feature that is replaced, and what it is replaced by.
-    """
-    X = torch.from_numpy(X).to(net.device)
-    low, high = X.min(dim=0).values, X.max(dim=0).values
-    mask_logit = torch.full_like(low, MASK_START, requires_grad=True)
-    pattern_logit = torch.zeros_like(low, requires_grad=True)
-    target = torch.full((len(X),), int(target), device=X.device)
-    net.module_.eval()
-    variables = [mask_logit, pattern_logit]
-    optimizer = torch.optim.Adam(variables, lr=INVERSION_RATE)
-    for _ in range(INVERSION_STEPS):
-        mask = torch.sigmoid(mask_logit)
-        pattern = low + (high - low) * torch.sigmoid(pattern_logit)
-        logits = to_logits(net.module_((1 - mask) * X + mask * pattern), net.criterion_)
-        loss = cross_entropy(logits, target) + sparsity * mask.sum()
-        gradients = torch.autograd.grad(loss, variables)
-        for variable, gradient in zip(variables, gradients):
-            variable.grad = gradient
-        optimizer.step()
-    return mask.detach().cpu().numpy(), pattern.detach().cpu().numpy()
+        return others, stamp_estimate(others, self.mask_, self.pattern_)
 
 
 def repair_layer(net, layer, X, y, epochs, seed):

@@ -1,8 +1,9 @@
 """The torch side: modules, batches, and the two stages of training a skorch net."""
 
 from ._default import MLP, make_default_net
+from ._defense_stages import train_reweighted_net, train_unlearning_net
 from ._identity import net_identity
-from ._inference import log_probabilities, predict_values, to_logits
+from ._inference import log_probabilities, predict_values, row_losses, to_logits
 from ._layers import layer_inputs, weighted_layers
 from ._stages import (
     check_net,
@@ -22,10 +23,13 @@ __all__ = [
     "make_default_net",
     "net_identity",
     "predict_values",
+    "row_losses",
     "seeded",
     "to_logits",
     "train_net",
+    "train_reweighted_net",
     "train_student_net",
     "train_teacher_net",
+    "train_unlearning_net",
     "weighted_layers",
 ]

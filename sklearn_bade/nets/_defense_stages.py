@@ -1,11 +1,16 @@
 """Training a skorch net on data that may be poisoned."""
 
 import torch
+from torch.nn.functional import cross_entropy
 
 from ._inference import to_logits
+from ._layers import weighted_layers
 from ._stages import _StageMixin, _train
 
 UNLEARNED_ROWS = 16
+CRITIC_RATE = 1e-3
+CRITIC_DROPOUT = 0.2
+TINY = 1e-8
 
 
 class _UnlearningMixin(_StageMixin):
@@ -26,10 +31,81 @@ class _UnlearningMixin(_StageMixin):
 
 
 def _log_of_others(logits, labels):
-    """Compute log(1 - p(label)), bounded for every finite logit."""
+    """Compute log(1 - p(label)) without leaving the log scale."""
     own = torch.nn.functional.one_hot(labels, logits.shape[1]).bool()
     others = logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
     return others - logits.logsumexp(dim=1)
+
+
+class _ReweightingMixin(_StageMixin):
+    """Train by the paper's weights, and decorrelate from the confounded network."""
+
+    stage_name = "deconfounded network"
+
+    def adapt_module(self, X):
+        """Watch what the last layer receives."""
+        *_, last = weighted_layers(self.module_).values()
+        self.stage_["watch"] = last.register_forward_pre_hook(self._remember)
+
+    def _remember(self, layer, inputs):
+        self.stage_["embedding"] = inputs[0]
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Weigh each row by how hard it was for the confounded network."""
+        batch = {name: values.to(self.device) for name, values in X.items()}
+        logits = to_logits(y_pred, self.criterion_)
+        losses = cross_entropy(logits, y_true.to(self.device), reduction="none")
+        confounded = batch["confounded_loss"]
+        weights = confounded / (confounded + losses.detach() + TINY)
+        loss = (weights / weights.mean() * losses).mean()
+        if not training or not self.critic_weight_:
+            return loss
+        pair = batch["confounded_embedding"], self.stage_["embedding"].flatten(1)
+        return loss + self.critic_weight_ * self._estimate_dependence(*pair)
+
+    def _estimate_dependence(self, confounded, embedding):
+        """Let the critic take a step, and ask it how far the two depend."""
+        if "critic" not in self.stage_:
+            width = confounded.shape[1] + embedding.shape[1]
+            self.stage_["critic"] = _Critic(width).to(self.device)
+        critic = self.stage_["critic"]
+        critic.improve(confounded, embedding.detach())
+        return critic(confounded, embedding)
+
+    def on_train_end(self, net, *args, **kwargs):
+        """Stop watching."""
+        self.stage_["watch"].remove()
+        super().on_train_end(net, *args, **kwargs)
+
+
+class _Critic(torch.nn.Module):
+    """Lipschitz critic whose means differ where two embeddings depend on each other."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Dropout(CRITIC_DROPOUT),
+            torch.nn.Linear(width, width // 2),
+            torch.nn.LeakyReLU(),
+            torch.nn.Dropout(CRITIC_DROPOUT),
+            torch.nn.Linear(width // 2, 1),
+        )
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=CRITIC_RATE)
+
+    def forward(self, confounded, embedding):
+        """Compare the mean over pairs with that over broken pairs."""
+        pairs = torch.cat([confounded, embedding], dim=1)
+        broken = torch.cat([confounded, embedding.roll(-1, dims=0)], dim=1)
+        return self.layers(pairs).mean() - self.layers(broken).mean()
+
+    def improve(self, confounded, embedding):
+        """Take one step, then bring each weight's largest singular value to one."""
+        self.optimizer.zero_grad()
+        (-self(confounded, embedding)).backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for layer in weighted_layers(self).values():
+                layer.weight /= torch.linalg.matrix_norm(layer.weight, ord=2)
 
 
 def train_unlearning_net(
@@ -39,10 +115,8 @@ def train_unlearning_net(
     isolated,
     *,
     unlearning_weight,
-    epochs,
     n_classes,
     seed,
-    sample_weight=None,
     on_epoch=lambda stage: None,
 ):
     """Train a net on rows, while it unlearns others.
@@ -64,17 +138,11 @@ def train_unlearning_net(
     unlearning_weight : float
         Weight of the mean of ``-log(1 - p(label))`` over isolated rows in the loss.
 
-    epochs : int
-        Passes over the rows.
-
     n_classes : int
         Number of classes.
 
     seed : int
         Seed of weights and batches.
-
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows in the loss.
 
     on_epoch : callable
         Called with the name of the stage after each epoch.
@@ -85,19 +153,87 @@ def train_unlearning_net(
         Fitted net.
     """
     rows, labels = isolated
+    attributes = {
+        "isolated_": (torch.from_numpy(rows), torch.from_numpy(labels)),
+        "unlearning_weight_": unlearning_weight,
+    }
     return _train(
         net,
         _UnlearningMixin,
         X,
         y,
         {},
-        sample_weight,
+        None,
         seed=seed,
-        attributes={
-            "isolated_": (torch.from_numpy(rows), torch.from_numpy(labels)),
-            "unlearning_weight_": unlearning_weight,
-        },
+        attributes=attributes,
         n_classes=n_classes,
-        epochs=epochs,
+        epochs=net.max_epochs,
+        on_epoch=on_epoch,
+    )
+
+
+def train_reweighted_net(
+    net,
+    X,
+    y,
+    confounded_loss,
+    confounded_embedding,
+    *,
+    critic_weight,
+    n_classes,
+    seed,
+    on_epoch=lambda stage: None,
+):
+    """Train a net by the weights, and with the critic, of CBD.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Unfitted net; left unchanged.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Rows.
+
+    y : ndarray of shape (n_samples,), dtype=int64
+        Class codes.
+
+    confounded_loss : ndarray of shape (n_samples,), dtype=float32
+        Cross-entropy of the confounded network, in nats.
+
+    confounded_embedding : ndarray of shape (n_samples, n_units), dtype=float32
+        What its last layer receives.
+
+    critic_weight : float
+        Weight of the critic's estimate of dependence in the loss.
+
+    n_classes : int
+        Number of classes.
+
+    seed : int
+        Seed of weights and batches.
+
+    on_epoch : callable
+        Called with the name of the stage after each epoch.
+
+    Returns
+    -------
+    trained : skorch.NeuralNetClassifier
+        Fitted net.
+    """
+    companions = {
+        "confounded_loss": confounded_loss,
+        "confounded_embedding": confounded_embedding.reshape(len(X), -1),
+    }
+    return _train(
+        net,
+        _ReweightingMixin,
+        X,
+        y,
+        companions,
+        None,
+        seed=seed,
+        attributes={"critic_weight_": critic_weight},
+        n_classes=n_classes,
+        epochs=net.max_epochs,
         on_epoch=on_epoch,
     )

@@ -113,3 +113,25 @@ def log_probabilities(net, X, stamp=None):
         for output in outputs(net, X, stamp)
     )
     return _gather(len(X), pieces)
+
+
+def row_losses(net, X, y):
+    """Compute the cross-entropy of each row.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Fitted net.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Features.
+
+    y : ndarray of shape (n_samples,), dtype=int64
+        Class codes.
+
+    Returns
+    -------
+    losses : ndarray of shape (n_samples,), dtype=float32
+        Cross-entropies, in nats.
+    """
+    return -log_probabilities(net, X)[np.arange(len(y)), y]

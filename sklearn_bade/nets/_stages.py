@@ -379,7 +379,9 @@ def _train(net, mixin, X, y, companions, sample_weight, *, seed, attributes, **s
     return trained
 
 
-def train_net(net, X, y, *, seed, sample_weight=None, on_epoch=lambda stage: None):
+def train_net(
+    net, X, y, *, seed, n_outputs=None, sample_weight=None, on_epoch=lambda stage: None
+):
     """Train a net without triggers and soft targets.
 
     Parameters
@@ -396,6 +398,9 @@ def train_net(net, X, y, *, seed, sample_weight=None, on_epoch=lambda stage: Non
     seed : int
         Seed of weights and batches.
 
+    n_outputs : int, default=None
+        Number of outputs of the module. None takes it from `y`.
+
     sample_weight : ndarray of shape (n_samples,), default=None
         Weights of the rows in the loss.
 
@@ -407,7 +412,8 @@ def train_net(net, X, y, *, seed, sample_weight=None, on_epoch=lambda stage: Non
     trained : skorch.NeuralNet
         Fitted net.
     """
-    n_outputs = y.shape[1] if y.ndim == 2 else len(np.unique(y))
+    if n_outputs is None:
+        n_outputs = y.shape[1] if y.ndim == 2 else len(np.unique(y))
     return _train(
         net,
         _PlainMixin,

@@ -1,0 +1,106 @@
+"""Checks of X and y that all estimators share."""
+
+import numpy as np
+from sklearn.preprocessing import LabelEncoder
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_consistent_length,
+    column_or_1d,
+    validate_data,
+)
+
+from ._groups import is_dataframe
+
+
+def validate_features(owner, X, *, reset, takes_nan):
+    """Check the container of X; its values are the business of later steps.
+
+    Parameters
+    ----------
+    owner : estimator object
+        Estimator whose `n_features_in_` and `feature_names_in_` are set or compared.
+
+    X : {array-like, dataframe} of shape (n_samples, n_features)
+        Rows.
+
+    reset : bool
+        Whether `owner` is being fitted.
+
+    takes_nan : bool
+        Whether missing values are somebody else's business.
+
+    Returns
+    -------
+    X : {ndarray, dataframe} of shape (n_samples, n_features)
+        The same rows.
+
+    Raises
+    ------
+    ValueError
+        If X is no table, has other columns than in fit, or NaN that nobody takes.
+    """
+    if is_dataframe(X):
+        return validate_data(owner, X, reset=reset, skip_check_array=True)
+    X = validate_data(owner, X, reset=reset, dtype=None, ensure_all_finite=False)
+    if not takes_nan and X.dtype.kind == "f":
+        assert_all_finite(X, input_name="X")
+    return X
+
+
+def validate_labels(X, y):
+    """Check that there is one class label for each row.
+
+    Parameters
+    ----------
+    X : {ndarray, dataframe} of shape (n_samples, n_features)
+        Rows.
+
+    y : array-like of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        The same labels.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a label is missing, or these are no class labels.
+    """
+    y = column_or_1d(y, warn=True)
+    check_consistent_length(X, y)
+    assert_all_finite(y, input_name="y")
+    check_classification_targets(y)
+    return y
+
+
+def encode_labels(y):
+    """Turn labels into codes.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels of any type.
+
+    Returns
+    -------
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+
+    codes : ndarray of shape (n_samples,), dtype=int64
+        Positions in `classes`.
+
+    Raises
+    ------
+    ValueError
+        If there is only one class.
+    """
+    encoder = LabelEncoder().fit(y)
+    if len(encoder.classes_) < 2:
+        raise ValueError(
+            f"y has only one class: every row is {encoder.classes_[0]!r}. A classifier "
+            "needs at least two classes."
+        )
+    return encoder.classes_, encoder.transform(y).astype(np.int64)

@@ -1,0 +1,161 @@
+"""Estimating a trigger, and making a layer deaf to it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+
+from ..nets import to_logits, weighted_layers
+
+LINEAR = (torch.nn.Linear,)
+DEFAULT_RIDGE = 0.03
+DEFAULT_SPARSITY = 0.02
+INVERSION_STEPS = 300
+INVERSION_RATE = 0.1
+MASK_START = -2.0
+LEAST_SHIFT = 1e-6
+
+
+@dataclass(frozen=True)
+class EditRule:
+    """Which linear layer to edit, counted from the last, and how far."""
+
+    layer: int
+    alpha: float
+
+
+KNOWN = EditRule(layer=-2, alpha=1.0)
+ESTIMATED = EditRule(layer=-3, alpha=1.25)  # an estimate falls short of the trigger
+
+
+def find_layer(net, rule):
+    """Find the name of the linear layer that a rule means.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Fitted net.
+
+    rule : EditRule
+        The rule; in shallow modules it means the first layer.
+
+    Returns
+    -------
+    name : str
+        Name of the layer in the module.
+    """
+    names = list(weighted_layers(net.module_, LINEAR))
+    return names[max(rule.layer, -len(names))]
+
+
+def make_deaf(layer, inputs, shift, alpha, ridge):
+    """Make a linear layer deaf to a shift of its inputs, in place.
+
+    With S the covariance of the inputs plus the ridge and d the shift, the direction is
+    ``q = S^-1 d / (d' S^-1 d)``, and the edit ``W - alpha (W d) q'``,
+    ``b + alpha (W d) (q' mean)``.
+
+    Parameters
+    ----------
+    layer : torch.nn.Linear
+        Layer to edit.
+
+    inputs : ndarray of shape (n_samples, n_inputs)
+        What it receives for clean rows.
+
+    shift : ndarray of shape (n_inputs,)
+        Direction to become deaf to.
+
+    alpha, ridge : float
+        See :class:`ActivationGuidedEditor`.
+
+    Raises
+    ------
+    ValueError
+        If the shift is zero.
+    """
+    covariance = np.atleast_2d(np.cov(inputs.T))
+    scale = np.trace(covariance) / len(covariance)
+    if not np.abs(shift).max() > LEAST_SHIFT * max(np.sqrt(scale), LEAST_SHIFT):
+        raise ValueError(
+            "The trigger changes nothing that the layer receives; choose another layer, "
+            "or check that the trigger does what it should."
+        )
+    regular = covariance + max(ridge * scale, LEAST_SHIFT) * np.eye(len(covariance))
+    direction = np.linalg.solve(regular, shift)
+    direction /= shift @ direction
+    weight = layer.weight.detach().cpu().numpy().astype(float)
+    effect = alpha * (weight @ shift)
+    if layer.bias is None:
+        layer.bias = torch.nn.Parameter(torch.zeros_like(layer.weight[:, 0]))
+    with torch.no_grad():
+        layer.weight -= torch.as_tensor(np.outer(effect, direction)).to(layer.weight)
+        layer.bias += torch.as_tensor(effect * (direction @ inputs.mean(axis=0))).to(
+            layer.bias
+        )
+
+
+def invert_trigger(net, X, target, sparsity):
+    """Estimate the sparsest trigger that makes a network predict a class.
+
+    A share of each feature is replaced by a fixed value within the feature's range; the
+    cross-entropy against the class plus `sparsity` times the sum of the shares is
+    minimised.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Fitted net; left unchanged.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Rows of other classes.
+
+    target : int
+        The class.
+
+    sparsity : float
+        Price of a feature.
+
+    Returns
+    -------
+    mask, pattern : ndarray of shape (n_features,), dtype=float32
+        Share of each feature that is replaced, and what it is replaced by.
+    """
+    X = torch.from_numpy(X).to(net.device)
+    low, high = X.min(dim=0).values, X.max(dim=0).values
+    mask_logit = torch.full_like(low, MASK_START, requires_grad=True)
+    pattern_logit = torch.zeros_like(low, requires_grad=True)
+    target = torch.full((len(X),), int(target), device=X.device)
+    net.module_.eval()
+    variables = [mask_logit, pattern_logit]
+    optimizer = torch.optim.Adam(variables, lr=INVERSION_RATE)
+    for _ in range(INVERSION_STEPS):
+        mask = torch.sigmoid(mask_logit)
+        pattern = low + (high - low) * torch.sigmoid(pattern_logit)
+        logits = to_logits(net.module_((1 - mask) * X + mask * pattern), net.criterion_)
+        loss = cross_entropy(logits, target) + sparsity * mask.sum()
+        gradients = torch.autograd.grad(loss, variables)
+        for variable, gradient in zip(variables, gradients):
+            variable.grad = gradient
+        optimizer.step()
+    return mask.detach().cpu().numpy(), pattern.detach().cpu().numpy()
+
+
+def stamp_estimate(X, mask, pattern):
+    """Stamp an estimated trigger on rows.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Rows.
+
+    mask, pattern : ndarray of shape (n_features,), dtype=float32
+        What :func:`invert_trigger` returned.
+
+    Returns
+    -------
+    X_stamped : ndarray of shape (n_samples, n_features), dtype=float32
+        Rows with the trigger.
+    """
+    return (1 - mask) * X + mask * pattern
