@@ -54,21 +54,21 @@ def load(name):
     )
 
 
-def make_net(n_features):
-    """Make the network of the debiasing papers."""
+def make_net(n_features, n_classes=2, hidden=(128, 256, 512), **settings):
+    """Make a network; by default, that of the debiasing papers."""
+    settings = {"batch_size": 128, "max_epochs": 10} | settings
     return NeuralNetClassifier(
         MLP,
         module__n_features=n_features,
-        module__n_classes=2,
-        module__hidden=(128, 256, 512),
+        module__n_classes=n_classes,
+        module__hidden=hidden,
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
         lr=1e-3,
-        batch_size=128,
-        max_epochs=10,
         iterator_train__shuffle=True,
         train_split=None,
         verbose=0,
+        **settings,
     )
 
 

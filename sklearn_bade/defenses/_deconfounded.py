@@ -110,8 +110,9 @@ class DeconfoundedClassifier(NetDefense):
     learns the trigger even from tiny weights, and its loss on poisoned rows then falls
     so low that the ratio points the wrong way. They are here for comparison. The
     detector, the trigger inversion behind part of the suspicion, and the test whether
-    there is a backdoor at all are ours. A trigger that two thirds of its class carry,
-    or one that stamped rows share with many others, is not found.
+    there is a backdoor at all are ours. A trigger is not found if more than two
+    thirds of its class carry it, if other classes have it too, or if its class has
+    fewer than 30 rows.
 
     References
     ----------
@@ -222,7 +223,7 @@ class DeconfoundedClassifier(NetDefense):
         self.has_backdoor_ = bool(is_poisoned.any())
         columns = ["class", "source", "n_rows", "share_of_class", "relabelled_share"]
         self.suspects_ = pd.DataFrame(suspects, columns=columns)
-        self.suspects_["class"] = self.classes_[self.suspects_["class"]]
+        self.suspects_["class"] = self.classes_[self.suspects_["class"].astype(int)]
         return train_unlearning_net(
             net,
             X[~is_poisoned],

@@ -16,6 +16,7 @@ from ._base import NetRepair, copy_net
 MOMENTUM = 0.9
 GRADIENT_STEPS = 2000
 LOSS_TOLERANCE = 0.02
+PENALTY_DOUBLINGS = 3
 STARTS = {"random", "far", "near"}
 
 
@@ -52,7 +53,8 @@ class DistanceDrivenDetoxifier(NetRepair):
         See `eps`.
 
     penalty : float, default=5.0
-        Weight of the clean loss against the distance.
+        Weight of the clean loss against the distance. It is doubled, up to three times,
+        as long as the loss stays above `eps`.
 
     starts : list of {"random", "far", "near"}, default=("random", "random", "far")
         Where the weights of `layers` start: at random on the sphere, at its far end,
@@ -87,6 +89,9 @@ class DistanceDrivenDetoxifier(NetRepair):
 
     eps_ : float
         Cross-entropy that was aimed at, in nats.
+
+    penalty_ : float
+        The penalty that was needed.
 
     clean_loss_ : float
         Mean cross-entropy of the repaired network on the clean rows, in nats.
@@ -217,14 +222,21 @@ class DistanceDrivenDetoxifier(NetRepair):
         self.eps_ = self.eps
         if self.eps == "auto":
             self.eps_ = clean_loss(net, X, y) + self.eps_margin
+        self.penalty_ = self.penalty
         seeds = rng.randint(2**31 - 1, size=len(self.starts)).tolist()
         trials = [
             self._train(net, X[train], y[train], names, start, seed)
             for start, seed in zip(self.starts, seeds)
         ]
         best = self._choose(trials, X[held_out], y[held_out])
-        moved, self.distance_ = self._train(net, X, y, names, self.best_start_, seeds[best])
-        self.clean_loss_ = clean_loss(moved, X, y)
+        for doubling in range(PENALTY_DOUBLINGS + 1):
+            self.penalty_ = self.penalty * 2**doubling
+            moved, self.distance_ = self._train(
+                net, X, y, names, self.best_start_, seeds[best]
+            )
+            self.clean_loss_ = clean_loss(moved, X, y)
+            if self.clean_loss_ <= self.eps_:
+                break
         self._check_eps()
         return self._keep(moved)
 
@@ -265,7 +277,7 @@ class DistanceDrivenDetoxifier(NetRepair):
                 names,
                 start,
                 eps=self.eps_,
-                penalty=self.penalty,
+                penalty=self.penalty_,
                 mixup=self.mixup,
                 epochs=self.epochs or -(-GRADIENT_STEPS // n_batches),
                 n_batches=n_batches,
@@ -286,8 +298,8 @@ class DistanceDrivenDetoxifier(NetRepair):
         if not self.clean_loss_ <= self.eps_:
             raise RuntimeError(
                 f"The loss on clean rows stayed at {self.clean_loss_:.3f}, above "
-                f"eps={self.eps_:.3f}. Choose a larger eps or eps_margin, a larger "
-                "penalty, more epochs, or give more clean rows."
+                f"eps={self.eps_:.3f}, up to penalty={self.penalty_:g}. Choose a larger "
+                "eps or eps_margin, more epochs, or give more clean rows."
             )
 
 

@@ -29,6 +29,7 @@ MIXING_PARTNERS = 8
 SUSPECTED_SHARE = 0.03
 INVERSION_ROWS = 500
 LEAST_ROWS = 8
+LEAST_CLASS_ROWS = 30
 GROWTH_ROUNDS = 6
 GROWTH_WEIGHT = 0.1
 PURIFICATION_ROUNDS = 3
@@ -76,12 +77,15 @@ def find_poison(net, X, y, n_classes, rng):
     suspects : list of dict
         What became of each group.
     """
+    score, is_poisoned = np.zeros(len(y)), np.zeros(len(y), dtype=bool)
+    suspects = []
+    counts = np.bincount(y, minlength=n_classes)
+    if counts.max() < LEAST_CLASS_ROWS:
+        return score, is_poisoned, suspects
     scaled = StandardScaler().fit_transform(X)
     undefended = train_net(net, X, y, seed=draw_seed(rng), n_outputs=n_classes)
     survival = mixing_survival(X, y, n_classes, rng)
-    score, is_poisoned = np.zeros(len(y)), np.zeros(len(y), dtype=bool)
-    suspects = []
-    for k in range(n_classes):
+    for k in np.flatnonzero(counts >= LEAST_CLASS_ROWS):
         suspected = {
             "trigger inversion": flipped_by_edit(undefended, X, y, k, rng),
             "mixing": surviving_rows(survival, y, k),
@@ -89,7 +93,7 @@ def find_poison(net, X, y, n_classes, rng):
         for source, seeds in suspected.items():
             group, detected = grow(scaled, y, k, seeds, rng)
             row = {"class": k, "source": source, "n_rows": int(group.sum())}
-            row |= {"share_of_class": group.sum() / max((y == k).sum(), 1)}
+            row |= {"share_of_class": group.sum() / counts[k]}
             relabelled = relabel_without(net, X, y, group, n_classes, rng)
             if relabelled is not None:
                 wrong = relabelled[group] != k

@@ -1,6 +1,12 @@
-"""Pictures of what debiasing costs and gains."""
+"""Pictures of what debiasing costs and gains, and an audit for backdoors."""
 
+from ._audit import BackdoorAudit, audit_backdoor
 from ._group_rates import GroupRatesDisplay
 from ._strength_path import StrengthPathDisplay
 
-__all__ = ["GroupRatesDisplay", "StrengthPathDisplay"]
+__all__ = [
+    "BackdoorAudit",
+    "GroupRatesDisplay",
+    "StrengthPathDisplay",
+    "audit_backdoor",
+]
