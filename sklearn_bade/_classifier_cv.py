@@ -29,6 +29,7 @@ from ._validation import encode_labels
 
 DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
 DEFAULT_CLASS_STRENGTHS = np.linspace(0, 3, 9)
+DEFAULT_SEPARATE_STRENGTHS = np.linspace(0, 3, 10)
 DEFAULT_SEPARATE_CLASS_STRENGTHS = np.linspace(0, 3, 4)
 MAX_CANDIDATES = 5000
 PASSED_ON = (
@@ -102,16 +103,14 @@ def _predict_fold(debiaser, train, test, candidates, scorer):
         )
         debiaser._inject(case)
     teacher = debiaser._teach(case, lambda stage: None)
-    strengths = [candidate["trigger_strength"] for candidate in candidates]
-    path = fit_path(case, teacher, case.seeds[2], strengths)
+    path = fit_path(case, teacher, case.seeds[2])
     fitted = time.perf_counter()
 
     offsets = OffsetFinder(case, path)
     prepared = path.prepare(case.transform(test.X))
     predicted = np.empty((len(candidates), len(test.y)), dtype=np.int32)
     scores = np.empty(len(candidates))
-    for i in sorted(range(len(candidates)), key=strengths.__getitem__):
-        candidate = candidates[i]
+    for i, candidate in enumerate(candidates):
         logits = path.logits(prepared, candidate["trigger_strength"]) + offsets(**candidate)
         predicted[i] = logits.argmax(axis=1)
         if scorer is not None:
@@ -159,9 +158,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     A teacher does not depend on the strength, so each fold trains one. The students of
     all strengths lie close to a line: for networks, each fold trains one student and one
     small network for the direction of the line, and then predicts with every strength at
-    once. Other classifiers train one student per strength in each fold, at most 7, between
-    which log-probabilities are interpolated. The chosen candidate is refitted on all data
-    as a :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+    once. Other classifiers train one student per fold and strength. The chosen candidate
+    is refitted on all data as a :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     Parameters
     ----------
@@ -172,8 +170,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         Sensitive columns of X, see :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     trigger_strengths : array-like of shape (n_strengths,), default=None
-        Strengths to try. None takes 20 values from 0 to 3; if `per_class`, 9, or 4 for
-        classifiers other than networks.
+        Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`; for
+        classifiers other than networks, 10 and 4.
 
     base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
             default=("keep", "drift")
@@ -460,12 +458,12 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         ]
 
     def _default_strengths(self):
-        """Choose strengths; fewer where each combination of them trains a student."""
-        if not self.per_class:
-            return DEFAULT_STRENGTHS
+        """Choose strengths; fewer where each of them trains a student."""
         if has_linear_path(self.estimator):
-            return DEFAULT_CLASS_STRENGTHS
-        return DEFAULT_SEPARATE_CLASS_STRENGTHS
+            return DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS
+        if self.per_class:
+            return DEFAULT_SEPARATE_CLASS_STRENGTHS
+        return DEFAULT_SEPARATE_STRENGTHS
 
     def _make_folds(self, rows, rng):
         """Split the rows, and check that each part can be trained on."""

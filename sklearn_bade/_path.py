@@ -10,7 +10,6 @@ from ._students import draw_rows, fit_student
 from .nets import MLP, log_probabilities, predict_values, train_net
 
 OFFSET_ROWS = 10_000
-MAX_STUDENTS = 7
 
 
 class LinearPath:
@@ -95,13 +94,10 @@ class LinearPath:
 
 
 class SeparateStudents:
-    """Students of a few strengths, for classifiers that have no linear path.
+    """A student for each strength, for classifiers that have no linear path.
 
-    Between two strengths that have a student, log-probabilities are interpolated: in
-    theory they are linear in the strength. Strengths per class are not interpolated.
     A student is distilled without offset, which is added to its logits: the base
-    rates of a strength share one student. Only the last two are kept, so strengths
-    are best asked for in order.
+    rates of a strength share one student. Only the last one is kept.
 
     Parameters
     ----------
@@ -110,44 +106,26 @@ class SeparateStudents:
 
     seed : int
         Seed of the trainings.
-
-    strengths : list of float or of tuple
-        What will be asked for; of many numbers, `MAX_STUDENTS` get a student.
     """
 
-    def __init__(self, case, seed, strengths):
+    def __init__(self, case, seed):
         self.case = case
         self.seed = seed
-        self.knots = None if np.ndim(strengths[0]) else choose_knots(strengths)
-        self.students = {}
+        self.strength = self.student = None
 
     def prepare(self, X):
-        """Keep the rows, and what students will say of them.
-
-        Parameters
-        ----------
-        X : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        X : same as given
-            The rows.
-
-        answers : dict
-            Log-probabilities by strength; empty so far.
-        """
-        return X, {}
+        """Leave the rows as they are."""
+        return X
 
     def logits(self, prepared, strength):
         """Compute the logits of one strength.
 
         Parameters
         ----------
-        prepared : tuple
-            What :meth:`prepare` made of some rows.
+        prepared : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Features.
 
-        strength : float or tuple of shape (n_classes,)
+        strength : float or array-like of shape (n_classes,)
             Trigger strength.
 
         Returns
@@ -155,53 +133,18 @@ class SeparateStudents:
         logits : ndarray of shape (n_samples, n_classes)
             Unnormalised log-probabilities, without offset.
         """
-        if self.knots is None or strength in self.knots:
-            return self._ask(prepared, strength)
-        above = np.searchsorted(self.knots, strength)
-        low, high = self.knots[above - 1], self.knots[above]
-        share = (strength - low) / (high - low)
-        return (1 - share) * self._ask(prepared, low) + share * self._ask(prepared, high)
-
-    def _ask(self, prepared, strength):
-        """Ask the student of one strength, once."""
-        X, answers = prepared
-        if strength not in answers:
-            student = self._student(strength)
-            answers[strength] = self.case.learner.log_probabilities(student, X)
-        return answers[strength]
-
-    def _student(self, strength):
-        """Train the student of one strength, unless it is still there."""
         case = self.case
-        if strength not in self.students:
+        if strength != self.strength:
             log_targets = reversed_logits(case.base, case.shift, strength, case.y)
-            settings = plain_distillation(case, self.seed)
-            student = fit_student(
-                case.learner, case.features, case.y, log_targets, **settings
+            self.student = fit_student(
+                case.learner,
+                case.features,
+                case.y,
+                log_targets,
+                **plain_distillation(case, self.seed),
             )
-            while len(self.students) > 1:
-                self.students.pop(next(iter(self.students)))
-            self.students[strength] = student
-        return self.students[strength]
-
-
-def choose_knots(strengths):
-    """Choose the strengths that get a student of their own.
-
-    Parameters
-    ----------
-    strengths : list of float
-        Strengths of a search.
-
-    Returns
-    -------
-    knots : list of float
-        The distinct strengths in order, or `MAX_STUDENTS` of them, with both ends.
-    """
-    distinct = np.unique(strengths)
-    n_students = min(len(distinct), MAX_STUDENTS)
-    positions = np.linspace(0, len(distinct) - 1, n_students).round().astype(int)
-    return distinct[positions].tolist()
+            self.strength = strength
+        return case.learner.log_probabilities(self.student, prepared)
 
 
 class OffsetFinder:
@@ -262,7 +205,7 @@ def plain_distillation(case, seed):
     }
 
 
-def fit_path(case, teacher, seed, strengths):
+def fit_path(case, teacher, seed):
     """Find the students of all strengths on a case whose teacher has spoken.
 
     Parameters
@@ -276,9 +219,6 @@ def fit_path(case, teacher, seed, strengths):
     seed : int
         Seed of the trainings.
 
-    strengths : list of float or of tuple
-        What the path will be asked for.
-
     Returns
     -------
     path : LinearPath or SeparateStudents
@@ -286,7 +226,7 @@ def fit_path(case, teacher, seed, strengths):
     """
     if case.learner.hands_weights_on:
         return LinearPath(case, teacher, seed)
-    return SeparateStudents(case, seed, strengths)
+    return SeparateStudents(case, seed)
 
 
 def make_shift_net(n_samples, n_features, n_outputs):

@@ -2,21 +2,15 @@ import numpy as np
 import pytest
 from helpers import load_real, make_net, make_paper_net, make_rows
 from scipy.special import softmax
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from sklearn_bade import BackdoorDebiasClassifier
-from sklearn_bade._classifier_cv import DEFAULT_STRENGTHS
-from sklearn_bade._path import MAX_STUDENTS, LinearPath, OffsetFinder, choose_knots, fit_path
+from sklearn_bade._path import LinearPath, OffsetFinder, SeparateStudents, fit_path
 from sklearn_bade.metrics import mean_odds_gap
 
 
 def silent(stage):
     """Report no progress."""
-
-
-def make_boosting(n_features):
-    return HistGradientBoostingClassifier(max_iter=50)
 
 
 def fit_case(net, X, y, sensitive, seed=0):
@@ -39,69 +33,36 @@ def test_one_strength_is_the_same_strength_for_every_class():
 def test_offset_keeps_the_base_rate(make):
     X, y, groups = make_rows(400, n_classes=3)
     _, case, teacher = fit_case(make(n_classes=3), X, y, groups)
+    path = fit_path(case, teacher, 0)
     strength = (0.0, 1.0, 2.0)
-    path = fit_path(case, teacher, 0, [strength])
     offset = OffsetFinder(case, path)(strength, "keep")
     proba = softmax(path.logits(path.prepare(X), strength) + offset, axis=1)
     np.testing.assert_allclose(proba.mean(axis=0), np.bincount(y) / 400, atol=1e-4)
 
 
-def test_knots_are_the_strengths_or_a_few_of_them():
-    assert choose_knots([2.0, 0.0, 2.0, 1.0]) == [0.0, 1.0, 2.0]
-    knots = choose_knots(DEFAULT_STRENGTHS)
-    assert len(knots) == MAX_STUDENTS
-    assert knots[0] == 0 and knots[-1] == 3
-    assert set(knots) <= set(DEFAULT_STRENGTHS)
-
-
-class TestSeparateStudents:
-    @pytest.fixture
-    def make_path(self):
-        X, y, groups = make_rows()
-        _, case, teacher = fit_case(LogisticRegression(), X, y, groups)
-        return lambda strengths: (fit_path(case, teacher, 0, strengths), X)
-
-    def test_rows_share_the_student_of_a_strength(self, make_path):
-        path, X = make_path([1.0, 2.0])
-        path.logits(path.prepare(X), 1.0)
-        student = path.students[1.0]
-        path.logits(path.prepare(X[:5]), 1.0)
-        assert path.students == {1.0: student}
-
-    def test_no_more_than_two_students_are_kept(self, make_path):
-        path, X = make_path([0.0, 1.0, 2.0])
-        for strength in (0.0, 1.0, 2.0):
-            path.logits(path.prepare(X), strength)
-        assert list(path.students) == [1.0, 2.0]
-
-    def test_a_strength_between_students_is_interpolated(self, make_path):
-        strengths = np.linspace(0, 3, 61).tolist()
-        path, X = make_path(strengths)
-        prepared = path.prepare(X)
-        low, high = choose_knots(strengths)[1:3]
-        between = strengths[strengths.index(low) + 3]
-        expected = np.average(
-            [path.logits(prepared, low), path.logits(prepared, high)],
-            axis=0,
-            weights=[high - between, between - low],
-        )
-        np.testing.assert_allclose(path.logits(prepared, between), expected)
-        assert list(path.students) == [low, high]
+def test_separate_students_share_the_student_of_a_strength():
+    X, y, groups = make_rows()
+    _, case, teacher = fit_case(LogisticRegression(), X, y, groups)
+    path = fit_path(case, teacher, 0)
+    assert isinstance(path, SeparateStudents)
+    path.logits(X, 1.0)
+    first = path.student
+    path.logits(X[:5], 1.0)
+    assert path.student is first
+    path.logits(X, 2.0)
+    assert path.student is not first
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name, make",
-    [("race", make_paper_net), ("meps", make_paper_net), ("meps", make_boosting)],
-)
-def test_path_agrees_with_students_distilled_one_by_one(name, make, data_home):
+@pytest.mark.parametrize("name", ["race", "meps"])
+def test_path_agrees_with_students_distilled_one_by_one(name, data_home):
     """Accuracy and odd within .01, as means of three seeds."""
     (X, y, sensitive), (X_test, y_test, sensitive_test) = load_real(name, data_home)
     strengths = (0.0, 0.5, 1.0, 2.0)
     figures = np.empty((3, len(strengths), 2, 2))
     for seed in range(3):
-        clf, case, teacher = fit_case(make(X.shape[1]), X, y, sensitive, seed)
-        path = fit_path(case, teacher, seed, DEFAULT_STRENGTHS)
+        clf, case, teacher = fit_case(make_paper_net(X.shape[1]), X, y, sensitive, seed)
+        path = fit_path(case, teacher, seed)
         find_offset, prepared = OffsetFinder(case, path), path.prepare(X_test)
         for i, strength in enumerate(strengths):
             clf.set_params(trigger_strength=strength)
