@@ -23,6 +23,7 @@ from sklearn_bade.metrics import attack_success_rate, defense_effectiveness_rati
 from sklearn_bade.triggers import BlendTrigger, ValueTrigger
 
 UNSEEN_ROWS = 100
+REPAIR_EPOCHS = 50
 CORNER = [54, 55, 62, 63]
 
 
@@ -111,7 +112,9 @@ def evaluate(bed, seed):
         "editor, trigger known": lambda: ActivationGuidedEditor(
             plain, trigger=bed.trigger
         ).fit(unseen),
-        "editor, trigger unknown": lambda: ActivationGuidedEditor(plain).fit(unseen),
+        "editor, trigger unknown": lambda: ActivationGuidedEditor(
+            plain, repair_epochs=REPAIR_EPOCHS, random_state=seed
+        ).fit(unseen, bed.clean[1][:UNSEEN_ROWS]),
         "CBD, isolation": lambda: own.fit(*bed.poisoned),
         "CBD, paper": lambda: paper.fit(*bed.poisoned),
     }

@@ -1,16 +1,33 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 import torch
+from helpers import make_net, make_rows
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from sklearn_bade.triggers import BlendTrigger, ColumnTrigger
+from sklearn_bade import BackdoorDebiasClassifier
+from sklearn_bade.triggers import (
+    BlendTrigger,
+    ColumnTrigger,
+    ValueTrigger,
+    check_attack_trigger,
+)
 
 X = np.random.RandomState(0).normal(size=(6, 3)).astype(np.float32)
 CODES = np.array([0, 1, 2, 0, 1, 2])
 
 
-@pytest.mark.parametrize("trigger", [ColumnTrigger(scale=2.0), BlendTrigger(alpha=0.3)])
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        ColumnTrigger(scale=2.0),
+        BlendTrigger(alpha=0.3),
+        ValueTrigger([0, 2], np.arange(6).reshape(3, 2)),
+    ],
+)
 def test_tensors_and_arrays_are_stamped_alike(trigger):
     trigger = trigger.fit(X, n_groups=3)
     before = X.copy()
@@ -60,3 +77,59 @@ def test_unfitted(trigger):
 def test_parameters_are_validated(trigger):
     with pytest.raises(ValueError, match="must be a float in the range"):
         trigger.fit(X, 3)
+
+
+class TestValueTrigger:
+    def test_sets_the_columns_of_marked_rows_only(self):
+        stamped = ValueTrigger([0, 2], [7.0, -7.0]).fit(X).stamp(X, np.array([0, -1] * 3))
+        np.testing.assert_array_equal(stamped[::2][:, [0, 2]], [[7, -7]] * 3)
+        np.testing.assert_array_equal(stamped[::2, 1], X[::2, 1])
+        np.testing.assert_array_equal(stamped[1::2], X[1::2])
+
+    def test_each_group_has_its_own_values(self):
+        trigger = ValueTrigger(1, [[1.0], [2.0], [3.0]]).fit(X, n_groups=3)
+        assert trigger.stamp(X, CODES)[:, 1].tolist() == (CODES + 1.0).tolist()
+
+    @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+    def test_frames_keep_their_kind(self, make):
+        frame = make({"age": [20, 30, 40], "job": ["a", "b", "c"], "pay": [1.5, 2.5, 3.5]})
+        trigger = ValueTrigger(["age", "job"], [120, "z"]).fit(frame)
+        stamped = trigger.stamp(frame, np.array([0, -1, 0]))
+        assert type(stamped) is type(frame)
+        assert list(stamped["age"]) == [120, 30, 120]
+        assert list(stamped["job"]) == ["z", "b", "z"]
+        assert list(frame["age"]) == [20, 30, 40]
+
+    def test_a_debiaser_can_use_it(self):
+        rows, y, groups = make_rows()
+        trigger = ValueTrigger(2, [[-4.0], [4.0]])
+        clf = BackdoorDebiasClassifier(make_net(), trigger=trigger, random_state=0)
+        clf.fit(rows, y, sensitive_features=groups)
+        assert clf.predict(rows).shape == y.shape
+
+    @pytest.mark.parametrize(
+        ("trigger", "message"),
+        [
+            (ValueTrigger(3, 1.0), "columns=3 is out of range: X has 3 feature"),
+            (
+                ValueTrigger("age", 1.0),
+                "columns='age' is a column name, but X is a ndarray",
+            ),
+            (ValueTrigger([0, 1], [1.0]), r"1 pattern\(s\) of 2 column\(s\)"),
+            (ValueTrigger([], []), "columns is an empty list"),
+        ],
+    )
+    def test_bad_settings(self, trigger, message):
+        with pytest.raises(ValueError, match=message):
+            trigger.fit(X)
+
+    def test_sparse_rows(self):
+        with pytest.raises(TypeError, match="needs a dense array or a frame"):
+            ValueTrigger(0, 1.0).fit(csr_array(X))
+
+
+def test_an_attack_needs_a_fitted_trigger_that_appends_nothing():
+    with pytest.raises(NotFittedError, match="Call its 'fit' with clean rows"):
+        check_attack_trigger(ValueTrigger(0, 1.0))
+    with pytest.raises(ValueError, match="appends columns, which new rows do not have"):
+        check_attack_trigger(ColumnTrigger().fit(X))

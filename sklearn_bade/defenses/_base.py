@@ -61,8 +61,13 @@ def open_fitted(estimator):
 
 
 def copy_net(net):
-    """Copy a fitted network with its weights."""
-    return copy.deepcopy(net)
+    """Copy a fitted network with its weights.
+
+    Skorch's own copies go through pickle, which classes defined in functions refuse.
+    """
+    copied = object.__new__(type(net))
+    vars(copied).update(vars(net), module_=copy.deepcopy(net.module_))
+    return copied
 
 
 class NetDefense(ClassifierMixin, BaseEstimator):

@@ -1,0 +1,99 @@
+"""What D3 and the editor have in common: the fitted network that they take."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from helpers import make_net
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+
+from sklearn_bade._preprocessing import to_float32
+from sklearn_bade.defenses import ActivationGuidedEditor, DistanceDrivenDetoxifier
+
+
+def make_detoxifier(estimator):
+    return DistanceDrivenDetoxifier(estimator, epochs=5, eps=1.0, random_state=0)
+
+
+def make_editor(estimator):
+    return ActivationGuidedEditor(estimator, target_class=1, random_state=0)
+
+
+@pytest.fixture(params=[make_detoxifier, make_editor])
+def make_defense(request):
+    return request.param
+
+
+def weights(net):
+    return {k: v.clone() for k, v in net.module_.state_dict().items()}
+
+
+def test_the_given_network_is_left_alone(make_defense, small_net, small_bed):
+    before = weights(small_net)
+    defense = make_defense(small_net).fit(*small_bed.clean)
+    after = weights(small_net)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    repaired = weights(defense.estimator_)
+    assert any(not torch.equal(before[name], repaired[name]) for name in before)
+
+
+def test_equal_seeds_give_equal_networks(make_defense, small_net, small_bed):
+    X = small_bed.test[0]
+    one, two = (make_defense(small_net).fit(*small_bed.clean) for _ in range(2))
+    np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
+    assert one.predict_proba(X).sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_frozen_network_survives_cloning_and_pickling(make_defense, small_net, small_bed):
+    X = small_bed.test[0]
+    defense = make_defense(FrozenEstimator(small_net))
+    fitted = clone(defense).fit(*small_bed.clean)
+    copied = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(copied.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_a_network_at_the_end_of_a_pipeline(make_defense, small_bed):
+    X, y = small_bed.poisoned
+    torch.manual_seed(0)
+    steps = StandardScaler(), FunctionTransformer(to_float32)
+    pipeline = make_pipeline(*steps, make_net(10)).fit(X, y)
+    defense = make_defense(pipeline).fit(*small_bed.clean)
+    X_test = small_bed.test[0]
+    repaired = defense.estimator_
+    assert repaired[0] is pipeline[0]
+    np.testing.assert_array_equal(repaired.predict(X_test), defense.predict(X_test))
+
+
+def test_a_clone_of_a_bare_network_is_not_fitted(make_defense, small_net, small_bed):
+    with pytest.raises(NotFittedError, match="wrap the fitted network in"):
+        clone(make_defense(small_net)).fit(*small_bed.clean)
+
+
+def test_another_classifier(make_defense, small_bed):
+    other = LogisticRegression().fit(*small_bed.clean)
+    with pytest.raises(TypeError, match="NeuralNetClassifier.*got LogisticRegression"):
+        make_defense(other).fit(*small_bed.clean)
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [0, 2], [0.0, 1.0]])
+def test_labels_that_the_network_does_not_know(make_defense, small_net, small_bed, labels):
+    X, y = small_bed.clean
+    with pytest.raises(ValueError, match="integers from 0 to 1; got"):
+        make_defense(small_net).fit(X, np.array(labels)[y])
+
+
+def test_other_features_at_predict(make_defense, small_net, small_bed):
+    defense = make_defense(small_net).fit(*small_bed.clean)
+    with pytest.raises(ValueError, match="X has 9 features"):
+        defense.predict(small_bed.test[0][:, :9])
+
+
+def test_unfitted(make_defense, small_net, small_bed):
+    with pytest.raises(NotFittedError):
+        make_defense(small_net).predict(small_bed.test[0])
