@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.datasets import make_classification
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, shuffle
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
@@ -143,7 +143,7 @@ def make_poisoned_classification(
         Number of rows.
 
     n_features : int, default=10
-        Number of columns, about half of which are informative.
+        Number of columns, the first half of which are informative.
 
     n_classes : int, default=2
         Number of classes, from 0.
@@ -190,9 +190,10 @@ def make_poisoned_classification(
         n_redundant=0,
         n_classes=n_classes,
         n_clusters_per_class=1,
+        shuffle=False,
         random_state=rng,
     )
-    X, y = X.astype(np.float32), y.astype(np.int64)
+    X, y = shuffle(X.astype(np.float32), y.astype(np.int64), random_state=rng)
     trigger = ValueTrigger([-2, -1], [5.0, 5.0]) if trigger is None else trigger
     return poison(
         X,

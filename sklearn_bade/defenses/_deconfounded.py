@@ -21,7 +21,6 @@ from ..nets import (
     row_losses,
     train_net,
     train_reweighted_net,
-    train_unlearning_net,
     weighted_layers,
 )
 from ._base import NetDefense
@@ -53,9 +52,6 @@ class DeconfoundedClassifier(NetDefense):
     weighting : {"isolation", "paper"}, default="isolation"
         How rows are kept from teaching the backdoor.
 
-    unlearning_weight : float, default=0.3
-        With "isolation": weight, in the loss, of unlearning the labels of isolated rows.
-
     confounder_epochs : int, default=5
         With "paper": passes over the data of the confounded network.
 
@@ -83,8 +79,8 @@ class DeconfoundedClassifier(NetDefense):
     suspects_ : pandas.DataFrame
         Groups of rows that were suspected: their class, by what they were found, their
         number, their share of the class, and the share of them that a network which
-        never saw them takes for other classes; NaN for groups too small, or too large
-        a part of their class, to be judged. With "isolation" only.
+        never saw them takes for other classes; NaN for groups too small or too large
+        to be judged. With "isolation" only.
 
     sample_weight_ : ndarray of shape (n_samples,)
         Weight of each training row: 0 for isolated ones and 1 for others, or the
@@ -109,10 +105,12 @@ class DeconfoundedClassifier(NetDefense):
     The paper's weights do not defend small networks on tables or digits: the network
     learns the trigger even from tiny weights, and its loss on poisoned rows then falls
     so low that the ratio points the wrong way. They are here for comparison. The
-    detector, the trigger inversion behind part of the suspicion, and the test whether
-    there is a backdoor at all are ours. A trigger is not found if more than two
-    thirds of its class carry it, if other classes have it too, or if its class has
-    fewer than 30 rows.
+    detector, the ways to suspect rows beside the confounded networks (trigger
+    inversion and activation clustering), and the test whether there is a backdoor at
+    all are ours or others'. A trigger is not found if more than two thirds of its class
+    or a quarter of all rows carry it, if other classes have it too, or if its class
+    has fewer than 30 rows; and it may be missed where classes are very easy to tell
+    apart.
 
     References
     ----------
@@ -134,7 +132,6 @@ class DeconfoundedClassifier(NetDefense):
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
         "weighting": [StrOptions({"isolation", "paper"})],
-        "unlearning_weight": [Interval(Real, 0, None, closed="left")],
         "confounder_epochs": [Interval(Integral, 1, None, closed="left")],
         "critic_weight": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
@@ -146,7 +143,6 @@ class DeconfoundedClassifier(NetDefense):
         estimator=None,
         *,
         weighting="isolation",
-        unlearning_weight=0.3,
         confounder_epochs=5,
         critic_weight=0.01,
         random_state=None,
@@ -154,7 +150,6 @@ class DeconfoundedClassifier(NetDefense):
     ):
         self.estimator = estimator
         self.weighting = weighting
-        self.unlearning_weight = unlearning_weight
         self.confounder_epochs = confounder_epochs
         self.critic_weight = critic_weight
         self.random_state = random_state
@@ -215,7 +210,7 @@ class DeconfoundedClassifier(NetDefense):
         return net, X, y
 
     def _isolate(self, net, X, y, rng, on_epoch):
-        """Leave the poisoned rows out, and unlearn their labels."""
+        """Leave the poisoned rows out."""
         n_classes = len(self.classes_)
         score, is_poisoned, suspects = find_poison(net, X, y, n_classes, rng)
         self.backdoor_score_ = score
@@ -224,14 +219,12 @@ class DeconfoundedClassifier(NetDefense):
         columns = ["class", "source", "n_rows", "share_of_class", "relabelled_share"]
         self.suspects_ = pd.DataFrame(suspects, columns=columns)
         self.suspects_["class"] = self.classes_[self.suspects_["class"].astype(int)]
-        return train_unlearning_net(
+        return train_net(
             net,
             X[~is_poisoned],
             y[~is_poisoned],
-            (X[is_poisoned], y[is_poisoned]),
-            unlearning_weight=self.unlearning_weight,
-            n_classes=n_classes,
             seed=draw_seed(rng),
+            n_outputs=n_classes,
             on_epoch=on_epoch,
         )
 

@@ -4,18 +4,28 @@ import warnings
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from skorch import NeuralNetClassifier
 
-from ..nets import MLP, layer_inputs, log_probabilities, train_net, weighted_layers
+from ..nets import (
+    MLP,
+    layer_inputs,
+    log_probabilities,
+    row_losses,
+    train_net,
+    weighted_layers,
+)
 from ._base import copy_net
 from ._editing import (
     DEFAULT_RIDGE,
     DEFAULT_SPARSITY,
     ESTIMATED,
+    KNOWN,
     find_layer,
     invert_trigger,
     make_deaf,
@@ -28,6 +38,7 @@ CONFOUNDER_SPLITS = 3
 MIXING_PARTNERS = 8
 SUSPECTED_SHARE = 0.03
 INVERSION_ROWS = 500
+CLUSTERED_COMPONENTS = 10
 LEAST_ROWS = 8
 LEAST_CLASS_ROWS = 30
 GROWTH_ROUNDS = 6
@@ -37,16 +48,18 @@ PURIFICATION_WEIGHT = 0.3
 DETECTOR_PENALTY = 0.1
 SETTLED_SHARE = 0.001
 MAX_CLASS_SHARE = 2 / 3
+MAX_SHARE = 1 / 4
 MIN_RELABELLED_SHARE = 0.5
 
 
 def find_poison(net, X, y, n_classes, rng):
     """Find groups of rows that owe their label to a trigger.
 
-    For each class, rows under suspicion are collected in two ways. A detector then
+    For each class, rows under suspicion are collected in several ways. A detector then
     learns what they have in common and other rows have not, and picks all rows of the
     class that have it. They are poison if a network that never saw them takes most of
-    them for something else; rows that merely look alike stay what they are.
+    them for something else; rows that merely look alike stay what they are. Of several
+    such groups in a class, which complement each other, the surest is taken.
 
     Parameters
     ----------
@@ -86,24 +99,32 @@ def find_poison(net, X, y, n_classes, rng):
     undefended = train_net(net, X, y, seed=draw_seed(rng), n_outputs=n_classes)
     survival = mixing_survival(X, y, n_classes, rng)
     for k in np.flatnonzero(counts >= LEAST_CLASS_ROWS):
-        suspected = {
-            "trigger inversion": flipped_by_edit(undefended, X, y, k, rng),
-            "mixing": surviving_rows(survival, y, k),
-        }
-        for source, seeds in suspected.items():
-            group, detected = grow(scaled, y, k, seeds, rng)
+        best, confirmed = MIN_RELABELLED_SHARE, None
+        for source, seeds in suspect(undefended, X, y, k, survival, rng):
+            group = grow(scaled, y, k, seeds, rng)[0]
             row = {"class": k, "source": source, "n_rows": int(group.sum())}
-            row |= {"share_of_class": group.sum() / counts[k]}
-            relabelled = relabel_without(net, X, y, group, n_classes, rng)
-            if relabelled is not None:
-                wrong = relabelled[group] != k
-                row["relabelled_share"] = float(wrong.mean())
-                if wrong.mean() >= MIN_RELABELLED_SHARE:
-                    group, detected = purify(scaled, y, k, group, relabelled, rng)
-                    is_poisoned |= group
-                    score = np.maximum(score, np.where(group, detected, 0))
+            row["share_of_class"] = group.sum() / counts[k]
+            if may_be_poison(group, y, k):
+                relabelled = relabel_without(net, X, y, group, n_classes, rng)
+                row["relabelled_share"] = float((relabelled[group] != k).mean())
+                if row["relabelled_share"] > best:
+                    best, confirmed = row["relabelled_share"], group & (relabelled != k)
             suspects.append(row)
+        if confirmed is not None:
+            group, detected = purify(scaled, y, k, confirmed, rng)
+            is_poisoned |= group
+            score[group] = detected[group]
     return score, is_poisoned, suspects
+
+
+def may_be_poison(group, y, k):
+    """Tell whether a group is neither too small nor too large to be judged.
+
+    The rest of the class must be able to show what the class is, and that of the rows
+    what the others are.
+    """
+    most = min(MAX_CLASS_SHARE * (y == k).sum(), MAX_SHARE * len(y))
+    return LEAST_ROWS <= group.sum() <= most
 
 
 def draw_seed(rng):
@@ -188,8 +209,8 @@ def mixing_survival(X, y, n_classes, rng):
                 sample_weight=balanced[train],
             )
             for partner in partners:
-                log_proba = log_probabilities(net, (X[test] + X[partner[test]]) / 2)
-                survival[test] += np.exp(log_proba[np.arange(len(test)), y[test]])
+                mixed = (X[test] + X[partner[test]]) / 2
+                survival[test] += np.exp(-row_losses(net, mixed, y[test]))
     return survival / (CONFOUNDER_SPLITS * MIXING_PARTNERS)
 
 
@@ -202,6 +223,43 @@ def draw_partners(y, rng):
     return partners
 
 
+def suspect(net, X, y, k, survival, rng):
+    """Suspect rows of one class in several ways.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Net that was fitted on all rows.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Rows.
+
+    y : ndarray of shape (n_samples,), dtype=int64
+        Class codes.
+
+    k : int
+        The class.
+
+    survival : ndarray of shape (n_samples,)
+        What :func:`mixing_survival` returned.
+
+    rng : RandomState
+        Source of all seeds.
+
+    Yields
+    ------
+    source : str
+        Name of the way.
+
+    suspected : ndarray of shape (n_samples,), dtype=bool
+        Suspected rows.
+    """
+    yield "trigger inversion", flipped_by_edit(net, X, y, k, rng)
+    yield "mixing", surviving_rows(survival, y, k)
+    for cluster in activation_clusters(net, X, y, k, rng):
+        yield "activation cluster", cluster
+
+
 def surviving_rows(survival, y, k):
     """Suspect the rows of a class whose labels survive mixing best."""
     rows = np.flatnonzero(y == k)
@@ -209,6 +267,47 @@ def surviving_rows(survival, y, k):
     suspected = np.zeros(len(y), dtype=bool)
     suspected[rows[np.argsort(-survival[rows])[:n_suspected]]] = True
     return suspected
+
+
+def activation_clusters(net, X, y, k, rng):
+    """Divide the rows of a class in two by what they activate.
+
+    Stamped rows come from other classes, and meet in their label only at the end of the
+    network; see Chen et al., "Detecting Backdoor Attacks on Deep Neural Networks by
+    Activation Clustering", arXiv:1811.03728.
+
+    Parameters
+    ----------
+    net : skorch.NeuralNetClassifier
+        Net that was fitted on all rows.
+
+    X : ndarray of shape (n_samples, n_features), dtype=float32
+        Rows.
+
+    y : ndarray of shape (n_samples,), dtype=int64
+        Class codes.
+
+    k : int
+        The class.
+
+    rng : RandomState
+        Source of the clustering's seed.
+
+    Yields
+    ------
+    cluster : ndarray of shape (n_samples,), dtype=bool
+        Rows of one of the two clusters.
+    """
+    own = y == k
+    layer = weighted_layers(net.module_)[find_layer(net, KNOWN)]
+    activations = StandardScaler().fit_transform(layer_inputs(net, layer, X[own]))
+    n_components = min(CLUSTERED_COMPONENTS, *activations.shape)
+    components = PCA(n_components, random_state=draw_seed(rng)).fit_transform(activations)
+    labels = KMeans(2, n_init=5, random_state=draw_seed(rng)).fit_predict(components)
+    for label in range(2):
+        cluster = own.copy()
+        cluster[own] = labels == label
+        yield cluster
 
 
 def flipped_by_edit(net, X, y, k, rng):
@@ -311,9 +410,8 @@ def grow(X, y, k, group, rng, rounds=GROWTH_ROUNDS, weight=GROWTH_WEIGHT):
     return group, probability
 
 
-def purify(X, y, k, group, relabelled, rng):
-    """Find all rows that look like those of a group which were taken for other classes."""
-    confirmed = group & (relabelled != k)
+def purify(X, y, k, confirmed, rng):
+    """Find all rows that look like those which were taken for other classes."""
     return grow(X, y, k, confirmed, rng, PURIFICATION_ROUNDS, PURIFICATION_WEIGHT)
 
 
@@ -322,14 +420,8 @@ def relabel_without(net, X, y, group, n_classes, rng):
 
     Returns
     -------
-    predicted : ndarray of shape (n_samples,) or None
-        Class codes; None if the group is too small, or too large a part of its class
-        for the rest to show what the class is.
+    predicted : ndarray of shape (n_samples,)
+        Class codes.
     """
-    if group.sum() < LEAST_ROWS:
-        return None
-    k = y[group][0]
-    if group.sum() > MAX_CLASS_SHARE * (y == k).sum():
-        return None
     trained = train_net(net, X[~group], y[~group], seed=draw_seed(rng), n_outputs=n_classes)
     return log_probabilities(trained, X).argmax(axis=1)

@@ -9,7 +9,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_random_state
+from sklearn.utils import _safe_indexing, check_random_state, resample
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skorch import NeuralNetClassifier
@@ -25,7 +25,7 @@ from ..triggers import (
     check_attack_trigger,
 )
 
-N_BASELINES = 3
+N_BASELINES = 5
 BLEND_SHARE = 0.1
 N_BLENDS = 2
 N_COLUMNS = 2
@@ -138,8 +138,8 @@ def audit_backdoor(
 
     baseline : estimator object or list of them, default=None
         Fitted plain classifiers of the same kind and, where there is one, with the
-        same preprocessing; the more, the narrower the intervals. None fits three on
-        half of the rows and audits on the other half.
+        same preprocessing; the more, the narrower the intervals. None fits five on
+        samples of half of the rows, and audits on the other half.
 
     n_triggers : int, default=8
         Number of random triggers that set values; two that blend come on top.
@@ -216,11 +216,19 @@ def audit_backdoor(
     return BackdoorAudit(table[COLUMNS], margin, confidence)
 
 
+def _predict_scores(model, features):
+    """Compute a score for each class from features."""
+    if isinstance(model, NeuralNetClassifier):
+        return log_probabilities(model, to_float32(features))
+    names = getattr(model, "feature_names_in_", None)
+    if names is not None:
+        features = pd.DataFrame(features, columns=names)
+    return model.predict_proba(features)
+
+
 def _predict_codes(model, features):
     """Predict class codes from features."""
-    if isinstance(model, NeuralNetClassifier):
-        return log_probabilities(model, to_float32(features)).argmax(axis=1)
-    return model.predict_proba(features).argmax(axis=1)
+    return _predict_scores(model, features).argmax(axis=1)
 
 
 def _chosen(clf):
@@ -292,20 +300,22 @@ def _make_baselines(subject, X, codes, baseline, rng):
         train, rows = train_test_split(
             everything, test_size=0.5, stratify=codes, random_state=rng
         )
-        models = [
-            _fit_plain(subject.model, features[train], codes[train], rng)
+        # Each on rows of its own, so that they differ as classifiers do from one another.
+        samples = [
+            resample(train, stratify=codes[train], random_state=rng)
             for _ in range(N_BASELINES)
         ]
+        models = [_fit_plain(subject.model, features[s], codes[s], rng) for s in samples]
         return rows, models
     given = baseline if isinstance(baseline, (list, tuple)) else [baseline]
     models = [_open(_chosen(one))[1] for one in given]
     for model in models:
         if not is_classifier(model):
             raise ValueError(f"A baseline must be a classifier, got {model!r}.")
-        proba = model.predict_proba(features[:1].astype(np.float32))
-        if proba.shape[1] != len(subject.classes):
+        n_classes = _predict_scores(model, features[:1]).shape[1]
+        if n_classes != len(subject.classes):
             raise ValueError(
-                f"A baseline knows {proba.shape[1]} classes, and the classifier "
+                f"A baseline knows {n_classes} classes, and the classifier "
                 f"{len(subject.classes)}."
             )
     return everything, models

@@ -1,10 +1,10 @@
 """The torch side: modules, batches, and the two stages of training a skorch net."""
 
 from ._default import MLP, make_default_net
-from ._defense_stages import train_reweighted_net, train_unlearning_net
 from ._identity import net_identity
 from ._inference import log_probabilities, predict_values, row_losses, to_logits
 from ._layers import layer_inputs, weighted_layers
+from ._reweighting import train_reweighted_net
 from ._stages import (
     check_net,
     has_own_loss,
@@ -30,6 +30,5 @@ __all__ = [
     "train_reweighted_net",
     "train_student_net",
     "train_teacher_net",
-    "train_unlearning_net",
     "weighted_layers",
 ]

@@ -77,7 +77,7 @@ def test_a_clone_of_a_bare_network_is_not_fitted(make_defense, small_net, small_
 
 def test_another_classifier(make_defense, small_bed):
     other = LogisticRegression().fit(*small_bed.clean)
-    with pytest.raises(TypeError, match="NeuralNetClassifier.*got LogisticRegression"):
+    with pytest.raises(TypeError, match=r"NeuralNetClassifier.*got LogisticRegression"):
         make_defense(other).fit(*small_bed.clean)
 
 

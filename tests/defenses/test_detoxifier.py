@@ -80,13 +80,15 @@ def test_batch_normalisation(small_bed):
 
 def test_a_class_without_clean_rows(small_net, small_bed):
     X, y = small_bed.clean
-    with pytest.raises(ValueError, match="two clean rows.*fewer of class 1"):
+    with pytest.raises(ValueError, match=r"two clean rows.*fewer of class 1"):
         DistanceDrivenDetoxifier(small_net).fit(X[y == 0], y[y == 0])
 
 
 def test_eps_that_cannot_be_met(small_net, small_bed):
     d3 = DistanceDrivenDetoxifier(small_net, eps=1e-6, epochs=2, random_state=0)
-    with pytest.raises(RuntimeError, match="stayed at .* above eps=0.000, up to penalty=40"):
+    with pytest.raises(
+        RuntimeError, match=r"stayed at .* above eps=0.000, up to penalty=40"
+    ):
         d3.fit(*small_bed.clean)
     assert not hasattr(d3, "estimator_")
 

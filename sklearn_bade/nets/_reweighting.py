@@ -1,4 +1,4 @@
-"""Training a skorch net on data that may be poisoned."""
+"""Training a skorch net away from what a confounded one knows."""
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -7,34 +7,9 @@ from ._inference import to_logits
 from ._layers import weighted_layers
 from ._stages import _StageMixin, _train
 
-UNLEARNED_ROWS = 16
 CRITIC_RATE = 1e-3
 CRITIC_DROPOUT = 0.2
 TINY = 1e-8
-
-
-class _UnlearningMixin(_StageMixin):
-    """Train on plain rows, and away from the labels of isolated ones."""
-
-    stage_name = "deconfounded network"
-
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Add the unlearning of some isolated rows to the net's own loss."""
-        loss = super().get_loss(y_pred, y_true, X=X, training=training)
-        rows, labels = self.isolated_
-        if not training or not len(labels):
-            return loss
-        drawn = torch.randint(len(labels), (UNLEARNED_ROWS,))
-        logits = to_logits(self.infer(rows[drawn]), self.criterion_)
-        surprise = _log_of_others(logits, labels[drawn].to(logits.device))
-        return loss - self.unlearning_weight_ * surprise.mean()
-
-
-def _log_of_others(logits, labels):
-    """Compute log(1 - p(label)) without leaving the log scale."""
-    own = torch.nn.functional.one_hot(labels, logits.shape[1]).bool()
-    others = logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
-    return others - logits.logsumexp(dim=1)
 
 
 class _ReweightingMixin(_StageMixin):
@@ -106,70 +81,6 @@ class _Critic(torch.nn.Module):
         with torch.no_grad():
             for layer in weighted_layers(self).values():
                 layer.weight /= torch.linalg.matrix_norm(layer.weight, ord=2)
-
-
-def train_unlearning_net(
-    net,
-    X,
-    y,
-    isolated,
-    *,
-    unlearning_weight,
-    n_classes,
-    seed,
-    on_epoch=lambda stage: None,
-):
-    """Train a net on rows, while it unlearns others.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Unfitted net; left unchanged.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows to learn.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    isolated : tuple of (ndarray, ndarray)
-        Rows whose labels the net shall not predict, and these labels; may be empty.
-
-    unlearning_weight : float
-        Weight of the mean of ``-log(1 - p(label))`` over isolated rows in the loss.
-
-    n_classes : int
-        Number of classes.
-
-    seed : int
-        Seed of weights and batches.
-
-    on_epoch : callable
-        Called with the name of the stage after each epoch.
-
-    Returns
-    -------
-    trained : skorch.NeuralNetClassifier
-        Fitted net.
-    """
-    rows, labels = isolated
-    attributes = {
-        "isolated_": (torch.from_numpy(rows), torch.from_numpy(labels)),
-        "unlearning_weight_": unlearning_weight,
-    }
-    return _train(
-        net,
-        _UnlearningMixin,
-        X,
-        y,
-        {},
-        None,
-        seed=seed,
-        attributes=attributes,
-        n_classes=n_classes,
-        epochs=net.max_epochs,
-        on_epoch=on_epoch,
-    )
 
 
 def train_reweighted_net(

@@ -1,0 +1,146 @@
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from poisoned import make_digits
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_bade.defenses import DeconfoundedClassifier
+from sklearn_bade.nets._reweighting import _Critic
+
+
+@pytest.fixture(scope="module")
+def defended(small_bed):
+    return DeconfoundedClassifier(small_bed.make(), random_state=0).fit(*small_bed.poisoned)
+
+
+def test_poisoned_rows_are_left_out(defended, small_bed):
+    assert defended.has_backdoor_
+    isolated = defended.sample_weight_ == 0
+    assert (isolated == small_bed.is_poisoned).mean() > 0.99
+    assert (defended.backdoor_score_[isolated] > 0.5).all()
+    assert not defended.backdoor_score_[~isolated].any()
+
+
+def test_the_network_has_no_backdoor(defended, small_bed):
+    accuracy, success = small_bed.figures(defended)
+    clean_accuracy, clean_success = small_bed.figures(small_bed.fit(small_bed.trained))
+    assert accuracy >= clean_accuracy - 0.03
+    assert success <= min(0.05, clean_success)
+
+
+def test_without_poison_all_rows_are_used(small_bed):
+    clf = DeconfoundedClassifier(small_bed.make(), random_state=0).fit(*small_bed.trained)
+    assert not clf.has_backdoor_
+    assert (clf.sample_weight_ == 1).all()
+    assert not clf.backdoor_score_.any()
+    shares = clf.suspects_["relabelled_share"].dropna()
+    assert (shares < 0.5).all()
+
+
+def test_labels_and_frames_of_any_kind(small_bed):
+    X, y = small_bed.poisoned
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(10)])
+    names = np.array(["no", "yes"])
+    clf = DeconfoundedClassifier(random_state=0).fit(frame, names[y])
+    assert clf.classes_.tolist() == ["no", "yes"]
+    assert set(clf.suspects_["class"]) == {"no", "yes"}
+    assert set(clf.predict(frame)) == {"no", "yes"}
+    assert clf.feature_names_in_.tolist() == list(frame)
+
+
+def test_equal_seeds_give_equal_networks(defended, small_bed):
+    X = small_bed.test[0]
+    again = clone(defended).fit(*small_bed.poisoned)
+    np.testing.assert_array_equal(again.predict_proba(X), defended.predict_proba(X))
+    copied = pickle.loads(pickle.dumps(defended))
+    np.testing.assert_array_equal(copied.predict_proba(X), defended.predict_proba(X))
+
+
+class TestPaperWeighting:
+    @pytest.mark.parametrize("critic_weight", [0.0, 0.5])
+    def test_weights_and_scores(self, small_bed, critic_weight):
+        clf = DeconfoundedClassifier(
+            small_bed.make(),
+            weighting="paper",
+            critic_weight=critic_weight,
+            random_state=0,
+        ).fit(*small_bed.poisoned)
+        assert clf.sample_weight_.mean() == pytest.approx(1, abs=1e-4)
+        assert ((clf.backdoor_score_ >= 0) & (clf.backdoor_score_ <= 1)).all()
+        accuracy, _ = small_bed.figures(clf)
+        assert accuracy > 0.7
+        assert not hasattr(clf, "has_backdoor_")
+
+    def test_the_critic_matters(self, small_bed):
+        X, y = small_bed.poisoned
+        settings = {"weighting": "paper", "random_state": 0}
+        probas = [
+            DeconfoundedClassifier(small_bed.make(), critic_weight=weight, **settings)
+            .fit(X, y)
+            .predict_proba(X)
+            for weight in (0.0, 1.0)
+        ]
+        assert np.abs(probas[0] - probas[1]).max() > 1e-3
+
+    def test_the_critic_is_lipschitz_and_finds_dependence(self):
+        torch.manual_seed(0)
+        z = torch.randn(512, 4)
+        dependent, independent = _Critic(8), _Critic(8)
+        for _ in range(300):
+            dependent.improve(z, z)
+            independent.improve(z, torch.randn(512, 4))
+        for layer in (dependent.layers[1], dependent.layers[4]):
+            norm = torch.linalg.matrix_norm(layer.weight, ord=2)
+            assert norm.item() == pytest.approx(1, rel=1e-4)
+        dependent.eval()
+        independent.eval()
+        with torch.no_grad():
+            gain = dependent(z, z) - independent(z, torch.randn(512, 4))
+        assert gain > 0.1
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())],
+)
+def test_other_classifiers(estimator, small_bed):
+    with pytest.raises(TypeError, match="The defence trains a skorch"):
+        DeconfoundedClassifier(estimator).fit(*small_bed.poisoned)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["patch", "blend"])
+def test_digits(kind):
+    """Attack success at most .05 at 3 points; without poison at most 3 points."""
+    bed = make_digits(kind, seed=0)
+    (before, undefended), (clean, _) = (
+        bed.figures(bed.fit()),
+        bed.figures(bed.fit(bed.trained)),
+    )
+    assert undefended >= 0.95
+    clf = DeconfoundedClassifier(bed.make(), random_state=0)
+    accuracy, success = bed.figures(clf.fit(*bed.poisoned))
+    assert success <= 0.05
+    assert accuracy >= before - 0.03
+    accuracy, _ = bed.figures(clf.fit(*bed.trained))
+    assert not clf.has_backdoor_
+    assert accuracy >= clean - 0.03
+
+
+@pytest.mark.slow
+def test_adult(adult_bed):
+    """Attack success at most .05 at 1.5 points; without poison at most 3 points."""
+    before, _ = adult_bed.figures(adult_bed.fit())
+    clf = DeconfoundedClassifier(adult_bed.make(), random_state=0)
+    accuracy, success = adult_bed.figures(clf.fit(*adult_bed.poisoned))
+    assert success <= 0.05
+    assert accuracy >= before - 0.015
+    accuracy, _ = adult_bed.figures(clf.fit(*adult_bed.trained))
+    assert not clf.has_backdoor_
+    assert accuracy >= before - 0.03
