@@ -97,17 +97,18 @@ def make_adult(data_home):
 def make_small():
     """A small problem that a small net learns in a second, with its backdoor."""
     X, y, is_poisoned = make_poisoned_classification(
-        1200, target_class=1, poison_rate=0.08, random_state=1
+        1500, 12, 3, target_class=1, poison_rate=0.08, random_state=1
     )
     trigger = ValueTrigger([-2, -1], [5.0, 5.0]).fit(X)
-    clean = X[800:][~is_poisoned[800:]], y[800:][~is_poisoned[800:]]
+    marks, clean = is_poisoned[:1000], ~is_poisoned[1000:]
+    X_clean, y_clean = X[1000:][clean], y[1000:][clean]
     return Bed(
-        make=lambda: make_net(10, module__hidden=(32, 16), max_epochs=15),
-        trained=(X[:800][~is_poisoned[:800]], y[:800][~is_poisoned[:800]]),
-        poisoned=(X[:800], y[:800]),
-        is_poisoned=is_poisoned[:800],
-        clean=(clean[0][:150], clean[1][:150]),
-        test=(clean[0][150:], clean[1][150:]),
+        make=lambda: make_net(12, 3, module__hidden=(32, 16), max_epochs=15),
+        trained=(X[:1000][~marks], y[:1000][~marks]),
+        poisoned=(X[:1000], y[:1000]),
+        is_poisoned=marks,
+        clean=(X_clean[:150], y_clean[:150]),
+        test=(X_clean[150:], y_clean[150:]),
         trigger=trigger,
         target=1,
     )

@@ -9,6 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.defenses import DeconfoundedClassifier
 
 # With a pipeline, a missing value in the sensitive column is accepted although the
 # pipeline's tags say nothing of missing values; the checks put one in column 0.
@@ -26,6 +27,10 @@ LOGISTIC = [
         trigger_strengths=[0.0, 1.0],
         cv=2,
     ),
+]
+DEFENSES = [
+    DeconfoundedClassifier(make_shape_matching_net()),
+    DeconfoundedClassifier(make_shape_matching_net(), weighting="paper"),
 ]
 OTHERS = [
     BackdoorDebiasClassifier(sensitive_feature=0),
@@ -49,7 +54,7 @@ def expected_failures(estimator):
     batches, which differ between the two; gradient boosting counts rows in leaves and
     bins, and scikit-learn expects it to fail this check by itself.
     """
-    if any(estimator is one for one in LOGISTIC):
+    if any(estimator is one for one in [*LOGISTIC, *DEFENSES]):
         return {}
     return {
         "check_sample_weight_equivalence_on_dense_data": (
@@ -61,6 +66,8 @@ def expected_failures(estimator):
 @pytest.mark.filterwarnings("ignore:Few rows:UserWarning")
 @pytest.mark.filterwarnings("ignore:No candidate has:UserWarning")
 @pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
-@parametrize_with_checks([*LOGISTIC, *OTHERS], expected_failed_checks=expected_failures)
+@parametrize_with_checks(
+    [*LOGISTIC, *DEFENSES, *OTHERS], expected_failed_checks=expected_failures
+)
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

@@ -10,7 +10,7 @@ import pytest
 import sklearn_bade
 
 ROOT = Path(__file__).resolve().parents[1]
-PUBLIC_MODULES = ["", ".datasets", ".inspection", ".metrics", ".triggers"]
+PUBLIC_MODULES = ["", ".datasets", ".defenses", ".inspection", ".metrics", ".triggers"]
 
 
 def public_names():
@@ -31,13 +31,27 @@ def test_version_is_the_same_everywhere():
     assert f"\n{sklearn_bade.__version__} " in (ROOT / "CHANGELOG.rst").read_text()
 
 
-@pytest.mark.parametrize("module", ["_groups", "_injection", "_reversal", "_selection"])
-def test_modules_that_know_no_torch(module):
-    tree = ast.parse((ROOT / "sklearn_bade" / f"{module}.py").read_text())
-    imported = {
+def imported_by(path):
+    """Name the modules, or the names, that a file imports."""
+    tree = ast.parse(path.read_text())
+    return {
         getattr(node, "module", None) or alias.name
         for node in ast.walk(tree)
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for alias in node.names
     }
+
+
+@pytest.mark.parametrize("module", ["_groups", "_injection", "_reversal", "_selection"])
+def test_modules_that_know_no_torch(module):
+    imported = imported_by(ROOT / "sklearn_bade" / f"{module}.py")
     assert not {name for name in imported if name.startswith(("torch", "skorch", "nets"))}
+
+
+def test_defences_and_the_debiaser_do_not_know_each_other():
+    package = ROOT / "sklearn_bade"
+    debiaser = {"_classifier", "_classifier_cv", "_learners", "_path", "_students"}
+    for path in (package / "defenses").glob("*.py"):
+        assert not imported_by(path) & debiaser
+    for path in package.glob("*.py"):
+        assert "defenses" not in imported_by(path)

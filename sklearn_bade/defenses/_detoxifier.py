@@ -134,8 +134,9 @@ class DistanceDrivenDetoxifier(NetRepair):
     >>> net = make_default_net(*X.shape, n_classes=2).fit(X[:1000], y[:1000])
     >>> X_clean, y_clean = X[1000:][~is_poisoned[1000:]], y[1000:][~is_poisoned[1000:]]
     >>> d3 = DistanceDrivenDetoxifier(FrozenEstimator(net), random_state=0)
-    >>> d3.fit(X_clean, y_clean).predict(X_clean).shape
-    (450,)
+    >>> d3 = d3.fit(X_clean, y_clean)
+    >>> d3.clean_loss_ <= d3.eps_, d3.distance_ > 0.5
+    (True, True)
     """
 
     _parameter_constraints: dict = {

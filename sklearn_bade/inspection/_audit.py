@@ -190,7 +190,7 @@ def audit_backdoor(
     >>> from sklearn_bade import BackdoorDebiasClassifier
     >>> from sklearn_bade.datasets import make_biased_classification
     >>> from sklearn_bade.inspection import audit_backdoor
-    >>> X, y, _ = make_biased_classification(4000, random_state=0)
+    >>> X, y, _ = make_biased_classification(4000, label_bias=0.9, random_state=0)
     >>> clf = BackdoorDebiasClassifier(
     ...     sensitive_feature="group", keep_teacher=True, random_state=0
     ... ).fit(X[:2000], y[:2000])

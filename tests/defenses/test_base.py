@@ -62,7 +62,7 @@ def test_a_network_at_the_end_of_a_pipeline(make_defense, small_bed):
     X, y = small_bed.poisoned
     torch.manual_seed(0)
     steps = StandardScaler(), FunctionTransformer(to_float32)
-    pipeline = make_pipeline(*steps, make_net(10)).fit(X, y)
+    pipeline = make_pipeline(*steps, make_net(12, 3)).fit(X, y)
     defense = make_defense(pipeline).fit(*small_bed.clean)
     X_test = small_bed.test[0]
     repaired = defense.estimator_
@@ -81,10 +81,10 @@ def test_another_classifier(make_defense, small_bed):
         make_defense(other).fit(*small_bed.clean)
 
 
-@pytest.mark.parametrize("labels", [["a", "b"], [0, 2], [0.0, 1.0]])
+@pytest.mark.parametrize("labels", [["a", "b", "c"], [0, 1, 3], [0.0, 1.0, 2.0]])
 def test_labels_that_the_network_does_not_know(make_defense, small_net, small_bed, labels):
     X, y = small_bed.clean
-    with pytest.raises(ValueError, match="integers from 0 to 1; got"):
+    with pytest.raises(ValueError, match="integers from 0 to 2; got"):
         make_defense(small_net).fit(X, np.array(labels)[y])
 
 

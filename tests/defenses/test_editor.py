@@ -58,11 +58,11 @@ def test_only_the_chosen_layer_changes(small_net, small_bed):
 
 def test_an_estimated_trigger_works_and_is_small(small_net, small_bed):
     X = small_bed.clean[0]
-    others = X[log_probabilities(small_net, X).argmax(axis=1) == 0]
+    others = X[log_probabilities(small_net, X).argmax(axis=1) != 1]
     mask, pattern = invert_trigger(small_net, others, 1, sparsity=0.02)
     stamped = stamp_estimate(others, mask, pattern)
     assert (log_probabilities(small_net, stamped).argmax(axis=1) == 1).mean() > 0.9
-    assert mask.sum() < 5
+    assert mask.sum() < 6
     assert (pattern >= others.min(axis=0) - 1e-6).all()
     assert (pattern <= others.max(axis=0) + 1e-6).all()
 
@@ -72,7 +72,7 @@ def test_the_suspicious_class_has_the_smallest_trigger(small_net, small_bed):
     assert editor.suspicious_class_ == editor.trigger_sizes_.argmin()
     asked = ActivationGuidedEditor(small_net, target_class=0).fit(small_bed.clean[0])
     assert asked.suspicious_class_ == 0
-    assert np.isnan(asked.trigger_sizes_[1])
+    assert np.isnan(asked.trigger_sizes_[1:]).all()
 
 
 def test_repair_gives_back_accuracy(small_net, small_bed):
@@ -80,12 +80,12 @@ def test_repair_gives_back_accuracy(small_net, small_bed):
     settings = {"trigger": small_bed.trigger, "alpha": 3.0, "layer": -1, "random_state": 0}
     edited = ActivationGuidedEditor(small_net, **settings).fit(X, y)
     repaired = ActivationGuidedEditor(small_net, **settings, repair_epochs=50).fit(X, y)
-    assert small_bed.figures(repaired)[0] > small_bed.figures(edited)[0] + 0.05
+    assert small_bed.figures(repaired)[0] > small_bed.figures(edited)[0] + 0.02
 
 
 def test_one_layer_is_enough(small_bed):
     torch.manual_seed(0)
-    net = make_net(10, module__hidden=(), max_epochs=20).fit(*small_bed.poisoned)
+    net = make_net(12, 3, module__hidden=(), max_epochs=20).fit(*small_bed.poisoned)
     editor = ActivationGuidedEditor(net, trigger=small_bed.trigger)
     editor.fit(small_bed.clean[0])
     assert small_bed.figures(editor)[1] < small_bed.figures(net)[1]
@@ -96,7 +96,7 @@ def test_one_layer_is_enough(small_bed):
     [
         ({"layer": 3}, r"layer=3 is out of range: the module has 3 linear"),
         ({"repair_epochs": 1}, "repair_epochs needs labels"),
-        ({"target_class": 2}, "No trigger could be estimated"),
+        ({"target_class": 3}, "No trigger could be estimated"),
         ({"trigger": ColumnTrigger().fit(np.eye(3))}, "appends columns"),
         ({"ridge": 0}, "The 'ridge' parameter"),
     ],

@@ -26,7 +26,7 @@ def test_partners_are_of_other_classes(y, seed):
 
 def test_survival_is_a_probability(small_bed):
     X, y = small_bed.poisoned
-    survival = mixing_survival(X, y, 2, np.random.RandomState(0))
+    survival = mixing_survival(X, y, 3, np.random.RandomState(0))
     assert ((survival >= 0) & (survival <= 1)).all()
 
 
@@ -79,9 +79,9 @@ def test_groups_of_a_size_that_can_be_judged(n_rows, expected):
 
 
 def test_small_classes_are_not_searched(small_bed):
-    X, y = (data[:40] for data in small_bed.poisoned)
+    X, y = (data[:60] for data in small_bed.poisoned)
     rng = np.random.RandomState(0)
-    score, is_poisoned, suspects = find_poison(small_bed.make(), X, y, 2, rng)
+    score, is_poisoned, suspects = find_poison(small_bed.make(), X, y, 3, rng)
     assert not score.any()
     assert not is_poisoned.any()
     assert not suspects
