@@ -55,7 +55,12 @@ from ._students import (
     starts_from_teacher,
 )
 from ._teachers import learn_views
-from ._validation import encode_labels, validate_features, validate_labels
+from ._validation import (
+    encode_labels,
+    forget_fit,
+    validate_features,
+    validate_labels,
+)
 from .nets import log_probabilities, make_default_net
 from .triggers import BaseTrigger, ColumnTrigger
 
@@ -70,18 +75,6 @@ def _drop_weightless(X, y, sensitive_features, sample_weight):
     if sensitive_features is not None:
         sensitive_features = sensitive_features.iloc[kept]
     return _safe_indexing(X, kept), y[kept], sensitive_features, sample_weight[kept]
-
-
-def forget_fit(estimator):
-    """Drop what an earlier fit left, so that a failed fit leaves none of it.
-
-    Parameters
-    ----------
-    estimator : estimator object
-        Estimator that is about to be fitted.
-    """
-    for name in [name for name in vars(estimator) if name.endswith("_")]:
-        delattr(estimator, name)
 
 
 @dataclass

@@ -18,14 +18,14 @@ from sklearn.utils import _safe_indexing, check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from ._classifier import BackdoorDebiasClassifier, forget_fit
+from ._classifier import BackdoorDebiasClassifier
 from ._groups import DEFAULT_BINS, UNKNOWN_GROUP
 from ._learners import has_linear_path
 from ._path import OffsetFinder, fit_path
 from ._progress import progress_bar
 from ._reversal import check_strength, resolve_class_rates
 from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, named_disparity
-from ._validation import encode_labels
+from ._validation import encode_labels, forget_fit
 
 DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
 DEFAULT_CLASS_STRENGTHS = np.linspace(0, 3, 9)

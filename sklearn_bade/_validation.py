@@ -13,6 +13,18 @@ from sklearn.utils.validation import (
 from ._groups import is_dataframe
 
 
+def forget_fit(estimator):
+    """Drop what an earlier fit left, so that a failed fit leaves none of it.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        Estimator that is about to be fitted.
+    """
+    for name in [name for name in vars(estimator) if name.endswith("_")]:
+        delattr(estimator, name)
+
+
 def validate_features(owner, X, *, reset, takes_nan):
     """Check the container of X; its values are the business of later steps.
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
 from .._preprocessing import to_float32
-from .._validation import validate_features, validate_labels
+from .._validation import forget_fit, validate_features, validate_labels
 from ..nets import log_probabilities
 
 
@@ -153,6 +153,7 @@ class NetRepair(NetDefense):
         features : ndarray of shape (n_samples, n_inputs), dtype=float32
             The network's input.
         """
+        forget_fit(self)
         self._preprocessing, net = open_fitted(self.estimator)
         X = self._check_rows(X, reset=True)
         features = self._features(X)

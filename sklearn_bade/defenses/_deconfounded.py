@@ -13,7 +13,7 @@ from .._preprocessing import (
     split_pipeline,
 )
 from .._progress import progress_bar
-from .._validation import encode_labels, validate_labels
+from .._validation import encode_labels, forget_fit, validate_labels
 from ..nets import (
     check_net,
     layer_inputs,
@@ -191,6 +191,7 @@ class DeconfoundedClassifier(NetDefense):
 
     def _prepare(self, X, y):
         """Check the data, and make the network and its input."""
+        forget_fit(self)
         self._preprocessing, net = split_pipeline(self.estimator)
         if self.estimator is None:
             self._preprocessing = make_default_preprocessing()

@@ -97,3 +97,12 @@ def test_other_features_at_predict(make_defense, small_net, small_bed):
 def test_unfitted(make_defense, small_net, small_bed):
     with pytest.raises(NotFittedError):
         make_defense(small_net).predict(small_bed.test[0])
+
+
+def test_a_failed_fit_leaves_nothing_of_an_earlier_one(make_defense, small_net, small_bed):
+    X, y = small_bed.clean
+    defense = make_defense(small_net).fit(X, y)
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        defense.fit(np.full_like(X, np.nan), y)
+    with pytest.raises(NotFittedError):
+        defense.predict(X)
