@@ -55,6 +55,14 @@ class BackdoorAudit:
 
     confidence : float
         Joint confidence of all intervals.
+
+    Attributes
+    ----------
+    flagged : pandas.DataFrame
+        Rows of the table whose excess is surely above the margin.
+
+    verdict : str
+        One sentence on what was found.
     """
 
     def __init__(self, table, margin, confidence):
