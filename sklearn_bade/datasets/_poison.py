@@ -149,8 +149,8 @@ def make_poisoned_classification(
         Number of classes, from 0.
 
     trigger : BaseTrigger, default=None
-        Trigger with one pattern; it need not be fitted. None sets the last two columns
-        to 5, which hardly any other row reaches.
+        Trigger with one pattern; it is fitted on the clean rows. None sets the last two
+        columns to 5, which hardly any other row reaches.
 
     target_class : int, default=0
         What stamped rows shall be taken for.

@@ -8,10 +8,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skorch import NeuralNetClassifier
 
-from .._preprocessing import (
-    make_default_preprocessing,
-    split_pipeline,
-)
+from .._preprocessing import make_default_preprocessing, split_pipeline, to_float32
 from .._progress import progress_bar
 from .._validation import encode_labels, forget_fit, validate_labels
 from ..nets import (
@@ -198,8 +195,8 @@ class DeconfoundedClassifier(NetDefense):
         X = self._check_rows(X, reset=True)
         self.classes_, y = encode_labels(validate_labels(X, y))
         if self._preprocessing is not None:
-            self._preprocessing.fit(X, y)
-        X = self._features(X)
+            X = self._preprocessing.fit_transform(X, y)
+        X = to_float32(X)
         if net is None:
             net = make_default_net(*X.shape, len(self.classes_))
         if not isinstance(net, NeuralNetClassifier):

@@ -230,16 +230,21 @@ class DistanceDrivenDetoxifier(NetRepair):
             for start, seed in zip(self.starts, seeds)
         ]
         best = self._choose(trials, X[held_out], y[held_out])
+        return self._keep(self._solve(net, X, y, names, seeds[best]))
+
+    def _solve(self, net, X, y, names, seed):
+        """Move away from the best start, with a penalty that keeps the loss at bay."""
         for doubling in range(PENALTY_DOUBLINGS + 1):
             self.penalty_ = self.penalty * 2**doubling
-            moved, self.distance_ = self._train(
-                net, X, y, names, self.best_start_, seeds[best]
-            )
+            moved, self.distance_ = self._train(net, X, y, names, self.best_start_, seed)
             self.clean_loss_ = clean_loss(moved, X, y)
             if self.clean_loss_ <= self.eps_:
-                break
-        self._check_eps()
-        return self._keep(moved)
+                return moved
+        raise RuntimeError(
+            f"The loss on clean rows stayed at {self.clean_loss_:.3f}, above "
+            f"eps={self.eps_:.3f}, up to penalty={self.penalty_:g}. Choose a larger eps or "
+            "eps_margin, more epochs, or give more clean rows."
+        )
 
     def _check(self, X, y):
         """Check data and starts."""
@@ -293,15 +298,6 @@ class DistanceDrivenDetoxifier(NetRepair):
         best = int(np.where(good, self.start_distances_, -np.inf).argmax())
         self.best_start_ = self.starts[best]
         return best
-
-    def _check_eps(self):
-        """Refuse a network that is not good on clean rows."""
-        if not self.clean_loss_ <= self.eps_:
-            raise RuntimeError(
-                f"The loss on clean rows stayed at {self.clean_loss_:.3f}, above "
-                f"eps={self.eps_:.3f}, up to penalty={self.penalty_:g}. Choose a larger "
-                "eps or eps_margin, more epochs, or give more clean rows."
-            )
 
 
 def clean_loss(net, X, y):

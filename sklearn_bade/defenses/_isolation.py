@@ -3,19 +3,17 @@
 import warnings
 
 import numpy as np
-import torch
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
-from skorch import NeuralNetClassifier
 
 from ..nets import (
-    MLP,
     layer_inputs,
     log_probabilities,
+    make_mlp_net,
     row_losses,
     train_net,
     weighted_layers,
@@ -154,19 +152,13 @@ def make_confounder(n_samples, n_features, n_classes):
         The unfitted network.
     """
     steps_per_epoch = -(-n_samples // CONFOUNDER_BATCH)
-    return NeuralNetClassifier(
-        MLP,
-        module__n_features=n_features,
-        module__n_classes=n_classes,
+    return make_mlp_net(
+        n_features,
+        n_classes,
         module__hidden=(128, 64),
-        criterion=torch.nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
         lr=1e-3,
         batch_size=CONFOUNDER_BATCH,
         max_epochs=max(1, round(CONFOUNDER_STEPS / steps_per_epoch)),
-        iterator_train__shuffle=True,
-        train_split=None,
-        verbose=0,
     )
 
 

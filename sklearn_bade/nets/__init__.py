@@ -1,6 +1,6 @@
 """The torch side: modules, batches, and the two stages of training a skorch net."""
 
-from ._default import MLP, make_default_net
+from ._default import MLP, make_default_net, make_mlp_net
 from ._identity import net_identity
 from ._inference import log_probabilities, predict_values, row_losses, to_logits
 from ._layers import layer_inputs, weighted_layers
@@ -21,6 +21,7 @@ __all__ = [
     "layer_inputs",
     "log_probabilities",
     "make_default_net",
+    "make_mlp_net",
     "net_identity",
     "predict_values",
     "row_losses",

@@ -55,6 +55,35 @@ class MLP(torch.nn.Module):
         return self.layers(X)
 
 
+def make_mlp_net(n_features, n_classes, **settings):
+    """Make a skorch net of an :class:`MLP` that is trained on all rows by Adam.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+        Numbers of inputs and outputs.
+
+    **settings
+        Further settings of the net.
+
+    Returns
+    -------
+    net : skorch.NeuralNetClassifier
+        The unfitted network.
+    """
+    return NeuralNetClassifier(
+        MLP,
+        module__n_features=n_features,
+        module__n_classes=n_classes,
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        iterator_train__shuffle=True,
+        train_split=None,
+        verbose=0,
+        **settings,
+    )
+
+
 def make_default_net(n_samples, n_features, n_classes):
     """Size a network and its training by the data.
 
@@ -73,17 +102,11 @@ def make_default_net(n_samples, n_features, n_classes):
     """
     batch_size = int(np.clip(2 ** round(np.log2(n_samples / 50)), 16, 256))
     batches_per_epoch = int(np.ceil(n_samples / batch_size))
-    return NeuralNetClassifier(
-        MLP,
-        module__n_features=n_features,
-        module__n_classes=n_classes,
+    return make_mlp_net(
+        n_features,
+        n_classes,
         module__hidden=(64, 32) if n_samples < 10_000 else (128, 64),
-        criterion=torch.nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
         lr=2e-3,
         batch_size=batch_size,
         max_epochs=int(np.clip(GRADIENT_STEPS // batches_per_epoch, 10, 100)),
-        iterator_train__shuffle=True,
-        train_split=None,
-        verbose=0,
     )

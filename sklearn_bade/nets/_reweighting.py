@@ -1,5 +1,7 @@
 """Training a skorch net away from what a confounded one knows."""
 
+from collections.abc import Mapping
+
 import torch
 from torch.nn.functional import cross_entropy
 
@@ -27,6 +29,8 @@ class _ReweightingMixin(_StageMixin):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Weigh each row by how hard it was for the confounded network."""
+        if not isinstance(X, Mapping):  # a validation set of the user's own
+            return super().get_loss(y_pred, y_true, X=X, training=training)
         batch = {name: values.to(self.device) for name, values in X.items()}
         logits = to_logits(y_pred, self.criterion_)
         losses = cross_entropy(logits, y_true.to(self.device), reduction="none")

@@ -9,6 +9,8 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from skorch.dataset import Dataset
+from skorch.helper import predefined_split
 
 from sklearn_bade.defenses import DeconfoundedClassifier
 from sklearn_bade.nets._reweighting import _Critic
@@ -76,6 +78,14 @@ class TestPaperWeighting:
         accuracy, _ = small_bed.figures(clf)
         assert accuracy > 0.5
         assert not hasattr(clf, "has_backdoor_")
+
+    def test_a_validation_set_of_ones_own(self, small_bed):
+        X, y = small_bed.clean
+        net = small_bed.make().set_params(train_split=predefined_split(Dataset(X, y)))
+        clf = DeconfoundedClassifier(net, weighting="paper", random_state=0)
+        clf.fit(*small_bed.poisoned)
+        losses = clf.estimator_.history[:, "valid_loss"]
+        assert np.isfinite(losses).all()
 
     def test_the_critic_matters(self, small_bed):
         X, y = small_bed.poisoned
