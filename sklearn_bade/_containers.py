@@ -12,10 +12,14 @@ COLUMN_PREFIX = "trigger_"
 
 
 def like(values, X):
-    """Convert `values` to the array type, dtype and device of `X`."""
+    """Convert `values` to the array type, floating dtype and device of `X`.
+
+    Where X holds integers, values stay floats, since a cast could turn them all to zero.
+    """
     if isinstance(X, torch.Tensor):
-        return torch.as_tensor(values, dtype=X.dtype, device=X.device)
-    return np.asarray(values, dtype=X.dtype)
+        dtype = X.dtype if X.is_floating_point() else torch.get_default_dtype()
+        return torch.as_tensor(values, dtype=dtype, device=X.device)
+    return np.asarray(values, dtype=X.dtype if X.dtype.kind == "f" else float)
 
 
 def append_columns(X, columns):
@@ -67,11 +71,16 @@ def set_columns(X, marked, positions, values):
     Returns
     -------
     X_changed : same type and shape as X
-        A copy. Columns of a pandas frame take the type that holds old and new values.
+        A copy. Columns of a pandas frame take the type that holds old and new values, and
+        so does an array of integers.
     """
     if is_dataframe(X):
         return _set_frame_columns(X, marked, positions, values)
-    changed = X.clone() if isinstance(X, torch.Tensor) else np.array(X)
+    if isinstance(X, torch.Tensor):
+        changed = X.clone()
+    else:
+        keeps_type = X.dtype.kind not in "iu" or all(float(value).is_integer() for value in values)
+        changed = np.array(X, dtype=X.dtype if keeps_type else float)
     for position, value in zip(positions, values):
         changed[marked, position] = value
     return changed

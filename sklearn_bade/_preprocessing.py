@@ -131,7 +131,7 @@ def to_float32(X):
 
 
 def to_numbers(X):
-    """Make arrays of objects or bools numeric; leave frames as they are.
+    """Make arrays of objects, bools or integers floats; leave frames as they are.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def to_numbers(X):
     if is_dataframe(X):
         return X
     X = np.asarray(X)
-    return X.astype(float) if X.dtype.kind in "Ob" else X
+    return X.astype(float) if X.dtype.kind in "Obiu" else X
 
 
 def split_pipeline(estimator):

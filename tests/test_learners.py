@@ -42,6 +42,15 @@ def debias(classifier, **settings):
     return BackdoorDebiasClassifier(classifier, **{"random_state": 0, **settings})
 
 
+def test_integers_are_debiased_like_floats():
+    X, y, groups = make_rows(600)
+    X = np.rint(3 * X).astype(int)
+    clf, same = (
+        debias(EXACT).fit(rows, y, sensitive_features=groups) for rows in (X, X.astype(float))
+    )
+    np.testing.assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
+
+
 @pytest.mark.parametrize("classifier", CLASSIFIERS.values(), ids=CLASSIFIERS)
 class TestClassifiers:
     def test_gap_narrows(self, classifier):

@@ -53,6 +53,16 @@ def test_column_trigger_leaves_features_alone():
     assert stamped[:, 3:].argmax(axis=1).tolist() == CODES.tolist()
 
 
+@pytest.mark.parametrize(
+    "trigger", [ColumnTrigger(), BlendTrigger(), ValueTrigger(0, [[0.5], [1.5], [2.5]])]
+)
+def test_integers_are_stamped_as_if_they_were_floats(trigger):
+    rows = np.arange(18).reshape(6, 3)
+    trigger = trigger.fit(rows, n_groups=3)
+    expected = trigger.stamp(rows.astype(float), CODES)
+    np.testing.assert_array_equal(trigger.stamp(rows, CODES), expected)
+
+
 def test_blend_follows_its_share():
     trigger = BlendTrigger(alpha=0.25).fit(X, 3)
     expected = 0.75 * X + 0.25 * trigger.patterns_[CODES]
