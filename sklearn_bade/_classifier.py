@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     _safe_indexing,
-    check_array,
     check_random_state,
     get_tags,
 )
@@ -22,6 +21,7 @@ from sklearn.utils.validation import (
 )
 from skorch import NeuralNetClassifier
 
+from ._containers import take_rows
 from ._group_signal import find_memberships, warn_of_faint_signal
 from ._groups import (
     DEFAULT_BINS,
@@ -38,12 +38,13 @@ from ._injection import (
     make_injection,
     warn_of_small_cells,
 )
+from ._lazy_rows import is_dataset, read_labels
 from ._learners import NetLearner, WeightLearner, make_learner
 from ._preprocessing import (
     join_pipeline,
     make_default_preprocessing,
     split_pipeline,
-    to_float32,
+    to_net_rows,
     to_numbers,
 )
 from ._progress import progress_bar
@@ -56,13 +57,14 @@ from ._students import (
 )
 from ._teachers import learn_views
 from ._validation import (
+    check_rows,
     encode_labels,
     forget_fit,
     validate_features,
     validate_labels,
 )
 from .nets import log_probabilities, make_default_net
-from .triggers import BaseTrigger, ColumnTrigger
+from .triggers import BaseTrigger, choose_trigger
 
 
 def _drop_weightless(X, y, sensitive_features, sample_weight):
@@ -74,7 +76,7 @@ def _drop_weightless(X, y, sensitive_features, sample_weight):
         return X, y, sensitive_features, sample_weight
     if sensitive_features is not None:
         sensitive_features = sensitive_features.iloc[kept]
-    return _safe_indexing(X, kept), y[kept], sensitive_features, sample_weight[kept]
+    return take_rows(X, kept), y[kept], sensitive_features, sample_weight[kept]
 
 
 @dataclass
@@ -130,7 +132,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
     estimator : estimator object, default=None
         What to debias; it is cloned, never changed.
 
-        - A :class:`skorch.NeuralNetClassifier`: X is then numeric.
+        - A :class:`skorch.NeuralNetClassifier`: X is then numeric, a table or images.
         - Any classifier with `predict_proba` whose `fit` takes `sample_weight`, such as
           :class:`~sklearn.linear_model.LogisticRegression` or
           :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. It is fitted on one
@@ -139,7 +141,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         - A :class:`~sklearn.pipeline.Pipeline` that ends in one of these: X may be a raw
           frame; the sensitive column is taken away before the first step.
         - None: a default pipeline (impute, scale, encode) and a network sized by the
-          data.
+          data; for images, a convolutional network.
 
     sensitive_feature : str, int, list of these, or callable, default=None
         Names or positions of the sensitive columns of X; with several, groups are
@@ -168,7 +170,9 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
     trigger : "auto" or BaseTrigger, default="auto"
         How triggers are stamped on rows. "auto" appends one column per group to the
-        teacher's input, see :class:`~sklearn_bade.triggers.ColumnTrigger`.
+        teacher's input, see :class:`~sklearn_bade.triggers.ColumnTrigger`; images get a
+        :class:`~sklearn_bade.triggers.PatchTrigger`, rows of other shapes a
+        :class:`~sklearn_bade.triggers.BlendTrigger`.
 
     base_rate : {"keep", "drift"} or array-like of shape (n_classes,), default="keep"
         Class frequencies at which the mean of the soft targets is held: "keep" takes
@@ -247,7 +251,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         The fitted trigger. Only if `keep_teacher=True`.
 
     n_features_in_ : int
-        Number of features seen during `fit`, sensitive columns included.
+        Number of features seen during `fit`, sensitive columns included; of images, the
+        number of channels.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features seen during `fit`. Only if X has string column names.
@@ -356,12 +361,16 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features)
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features) or (n_samples, ...)
             Training data. A bare network needs numbers without missing values; the
-            sensitive columns may be of any type and have missing values.
+            sensitive columns may be of any type and have missing values. Images, of shape
+            (n_samples, n_channels, height, width), are float32 or uint8; bytes reach the
+            network as they are. A dataset of images is read batch by batch.
 
-        y : array-like of shape (n_samples,)
-            Class labels of any type.
+        y : array-like or SliceDataset of shape (n_samples,), or None
+            Class labels of any type. None, for a torch Dataset of tuples, takes the
+            second element of each.
 
         sensitive_features : array-like or dataframe of shape (n_samples,) or \
                 (n_samples, n_columns), default=None
@@ -422,6 +431,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
     def _validate_training_data(self, X, y):
         """Check X and y, and set what is known of the features."""
+        if y is None and is_dataset(X):
+            y = read_labels(X)
         X = self._validate_features(X, reset=True)
         return X, validate_labels(X, y)
 
@@ -447,6 +458,12 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         """Step 1: the group of each row, and the columns that must go."""
         feature, positions = self.sensitive_feature, []
         if feature is not None and not callable(feature):
+            if len(X.shape) > 2:
+                raise ValueError(
+                    f"sensitive_feature={feature!r} names a column, and X has shape "
+                    f"{X.shape}. Give the sensitive values as fit(X, y, "
+                    "sensitive_features=...)."
+                )
             positions = locate_columns(X, feature)
         if sensitive_features is not None:
             values = sensitive_features
@@ -482,9 +499,10 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         raw = drop_columns(X, case.positions)
         case.preprocessing, classifier = split_pipeline(self.estimator)
         if self.estimator is None:
-            case.preprocessing = make_default_preprocessing()
-            features = to_float32(self._fit_preprocessing(case, case.preprocessing, raw))
-            classifier = make_default_net(*features.shape, len(self.classes_))
+            if len(raw.shape) == 2:
+                case.preprocessing = make_default_preprocessing()
+            features = to_net_rows(self._fit_preprocessing(case, case.preprocessing, raw))
+            classifier = make_default_net(features.shape, len(self.classes_))
             case.learner = make_learner(classifier)
         else:
             case.learner = make_learner(classifier)
@@ -507,7 +525,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             if isinstance(self.teacher, Pipeline):
                 features = self._fit_preprocessing(case, preprocessing, raw)
             case.teacher_features = case.teacher_learner.to_rows(features)
-        trigger = ColumnTrigger() if self.trigger == "auto" else clone(self.trigger)
+        trigger = choose_trigger(self.trigger, case.teacher_features)
         case.trigger = trigger.fit(case.teacher_features, len(self.groups_))
 
     def _prepare_student(self, case):
@@ -611,8 +629,9 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features) or \
-                (n_samples, n_features - n_sensitive_columns)
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features), \
+                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
             Features, with or without the sensitive columns, which are not used.
 
         Returns
@@ -625,7 +644,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(classifier, Pipeline):
             features, classifier = classifier[:-1].transform(features), classifier[-1]
         if isinstance(classifier, NeuralNetClassifier):
-            return np.exp(log_probabilities(classifier, to_float32(features)))
+            return np.exp(log_probabilities(classifier, to_net_rows(features)))
         return classifier.predict_proba(to_numbers(features))
 
     def predict(self, X):
@@ -633,8 +652,9 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features) or \
-                (n_samples, n_features - n_sensitive_columns)
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features), \
+                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
             Features, with or without the sensitive columns, which are not used.
 
         Returns
@@ -651,7 +671,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             if self._lacks_sensitive_columns(X):
                 return X
         else:
-            X = check_array(X, dtype=None, ensure_all_finite=False)
+            X = check_rows(X, self)
             n_left = self.n_features_in_ - len(self._sensitive_positions)
             if X.shape[1] == n_left < self.n_features_in_:
                 return X

@@ -14,11 +14,12 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import _safe_indexing, check_random_state, get_tags
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._classifier import BackdoorDebiasClassifier
+from ._containers import take_rows
 from ._groups import DEFAULT_BINS, UNKNOWN_GROUP
 from ._learners import has_linear_path
 from ._path import OffsetFinder, fit_path
@@ -72,7 +73,7 @@ class _Rows:
         """Select rows."""
         weights = None if self.sample_weight is None else self.sample_weight[positions]
         return _Rows(
-            _safe_indexing(self.X, positions),
+            take_rows(self.X, positions),
             self.y[positions],
             self.groups[positions],
             weights,
@@ -158,8 +159,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     A teacher does not depend on the strength, so each fold trains one. The students of
     all strengths lie close to a line: for networks, each fold trains one student and one
     small network for the direction of the line, and then predicts with every strength at
-    once. Other classifiers train one student per fold and strength. The chosen candidate
-    is refitted on all data as a :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+    once. Other classifiers, and networks on images, train one student per fold and
+    strength. The chosen candidate is refitted on all data as a
+    :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     Parameters
     ----------
@@ -171,7 +173,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     trigger_strengths : array-like of shape (n_strengths,), default=None
         Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`; for
-        classifiers other than networks, 10 and 4.
+        classifiers other than networks, and for images, 10 and 4.
 
     base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
             default=("keep", "drift")
@@ -181,7 +183,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     per_class : bool, default=False
         Whether each class has a strength of its own; all combinations are tried. It
         helps where gaps differ in sign between classes. Networks need no further
-        training for it, other classifiers one student per combination.
+        training for it on tables; otherwise each combination trains a student.
 
     disparity : {"odd", "equalized_odds", "demographic_parity", "equal_opportunity"} or \
             callable, default="odd"
@@ -357,11 +359,13 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features)
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features) or (n_samples, ...)
             Training data, see :meth:`BackdoorDebiasClassifier.fit`.
 
-        y : array-like of shape (n_samples,)
-            Class labels of any type.
+        y : array-like or SliceDataset of shape (n_samples,), or None
+            Class labels of any type. None, for a torch Dataset of tuples, takes the
+            second element of each.
 
         sensitive_features : array-like or dataframe of shape (n_samples,) or \
                 (n_samples, n_columns), default=None
@@ -427,7 +431,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         n_classes = len(self.classes_)
         strengths = self.trigger_strengths
         if strengths is None:
-            strengths = self._default_strengths()
+            strengths = self._default_strengths(rows)
         strengths = np.asarray(strengths, dtype=float)
         if strengths.ndim != 1 or not len(strengths):
             raise ValueError(
@@ -457,9 +461,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             for strength, base_rate in product(strengths, base_rates)
         ]
 
-    def _default_strengths(self):
+    def _default_strengths(self, rows):
         """Choose strengths; fewer where each of them trains a student."""
-        if has_linear_path(self.estimator):
+        if has_linear_path(self.estimator) and len(rows.X.shape) == 2:
             return DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS
         if self.per_class:
             return DEFAULT_SEPARATE_CLASS_STRENGTHS
@@ -597,8 +601,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features) or \
-                (n_samples, n_features - n_sensitive_columns)
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features), \
+                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
             Features, with or without the sensitive columns, which are not used.
 
         Returns
@@ -614,8 +619,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features) or \
-                (n_samples, n_features - n_sensitive_columns)
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features), \
+                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
             Features, with or without the sensitive columns, which are not used.
 
         Returns

@@ -1,4 +1,4 @@
-"""Rows in whatever they come in: arrays, tensors, sparse matrices and frames."""
+"""Rows in whatever they come in: arrays, tensors, sparse matrices, frames, datasets."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,36 @@ from scipy.sparse import csr_array, hstack, issparse
 from sklearn.utils import _safe_indexing
 
 from ._groups import is_dataframe
+from ._lazy_rows import LazyRows
 
 COLUMN_PREFIX = "trigger_"
+ROWS_AT_ONCE = 8192
+VALUES_AT_ONCE = 2**21
+
+
+def row_slices(shape):
+    """Cut rows into slices that fit into memory beside them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Number of rows, and the shape of each.
+
+    Returns
+    -------
+    slices : list of slice
+        One after the other, all rows.
+    """
+    values_per_row = max(1, int(np.prod(shape[1:])))
+    n_rows = int(np.clip(VALUES_AT_ONCE // values_per_row, 1, ROWS_AT_ONCE))
+    return [slice(start, start + n_rows) for start in range(0, shape[0], n_rows)]
+
+
+def take_rows(X, positions):
+    """Select rows of any container; those of a dataset are not read yet."""
+    if isinstance(X, LazyRows):
+        return X.take(positions)
+    return _safe_indexing(X, positions)
 
 
 def like(values, X):
@@ -79,7 +107,9 @@ def set_columns(X, marked, positions, values):
     if isinstance(X, torch.Tensor):
         changed = X.clone()
     else:
-        keeps_type = X.dtype.kind not in "iu" or all(float(value).is_integer() for value in values)
+        keeps_type = X.dtype.kind not in "iu" or all(
+            float(value).is_integer() for value in values
+        )
         changed = np.array(X, dtype=X.dtype if keeps_type else float)
     for position, value in zip(positions, values):
         changed[marked, position] = value

@@ -3,15 +3,19 @@
 import warnings
 
 import numpy as np
+import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import _safe_indexing
+from torch.nn.functional import adaptive_avg_pool2d
 
+from ._containers import row_slices
 from ._groups import UNKNOWN_GROUP, is_dataframe
 from ._preprocessing import make_default_preprocessing
 
 FAINT_SIGNAL = 0.02
 PROBED_ROWS = 10_000
+COARSE_SIDE = 8
 
 
 def _make_forest(features, seed):
@@ -22,12 +26,28 @@ def _make_forest(features, seed):
     return forest
 
 
+def _summarize(features, positions):
+    """Select rows for a forest; rows of several axes are averaged on a coarse grid."""
+    if len(features.shape) <= 2:
+        return _safe_indexing(features, positions)
+    parts = row_slices((len(positions), *features.shape[1:]))
+    return np.concatenate([_coarsen(features[positions[part]]) for part in parts])
+
+
+def _coarsen(images):
+    """Average the last two axes on a grid, and flatten all."""
+    height, width = images.shape[-2:]
+    grid = min(height, COARSE_SIDE), min(width, COARSE_SIDE)
+    pixels = torch.from_numpy(images).float().reshape(len(images), -1, height, width)
+    return adaptive_avg_pool2d(pixels, grid).flatten(1).numpy()
+
+
 def find_memberships(features, groups, seed):
     """Find how likely each row belongs to each group.
 
     Parameters
     ----------
-    features : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+    features : {ndarray, sparse matrix, dataframe, LazyRows} of shape (n_samples, ...)
         Features as a learner makes them.
 
     groups : ndarray of shape (n_samples,)
@@ -47,8 +67,8 @@ def find_memberships(features, groups, seed):
     if unknown.any():
         known = np.flatnonzero(~unknown)
         forest = _make_forest(features, seed)
-        forest.fit(_safe_indexing(features, known), groups[known])
-        rest = _safe_indexing(features, np.flatnonzero(unknown))
+        forest.fit(_summarize(features, known), groups[known])
+        rest = _summarize(features, np.flatnonzero(unknown))
         memberships[unknown] = forest.predict_proba(rest)
     return memberships
 
@@ -61,7 +81,7 @@ def group_signal(features, groups, seed):
 
     Parameters
     ----------
-    features : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+    features : {ndarray, sparse matrix, dataframe, LazyRows} of shape (n_samples, ...)
         Features without sensitive columns.
 
     groups : ndarray of shape (n_samples,)
@@ -80,8 +100,8 @@ def group_signal(features, groups, seed):
     rows = np.random.RandomState(seed).permutation(known)[:PROBED_ROWS]
     learn, judge = np.array_split(rows, 2)
     forest = _make_forest(features, seed)
-    forest.fit(_safe_indexing(features, learn), groups[learn])
-    proba = forest.predict_proba(_safe_indexing(features, judge))
+    forest.fit(_summarize(features, learn), groups[learn])
+    proba = forest.predict_proba(_summarize(features, judge))
     frequencies = np.mean(groups[learn][:, None] == forest.classes_, axis=0)
     is_group = groups[judge][:, None] == forest.classes_
     error, least = ((p - is_group) ** 2 for p in (proba, frequencies))

@@ -14,7 +14,7 @@ from skorch import NeuralNetClassifier
 
 from ._containers import stack_rows
 from ._injection import draw_triggers
-from ._preprocessing import split_pipeline, to_float32, to_numbers
+from ._preprocessing import split_pipeline, to_net_rows, to_numbers
 from ._version import __version__
 from .nets import (
     check_net,
@@ -78,7 +78,7 @@ class NetLearner:
     """
 
     hands_weights_on = True
-    to_rows = staticmethod(to_float32)
+    to_rows = staticmethod(to_net_rows)
 
     def __init__(self, net):
         check_net(net)

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
-from sklearn.utils import _safe_indexing
 from skorch import NeuralNetRegressor
 
+from ._containers import take_rows
 from ._reversal import base_rate_offset, resolve_class_rates, reversed_logits
 from ._students import draw_rows, fit_student
 from .nets import MLP, log_probabilities, predict_values, train_net
@@ -94,7 +94,7 @@ class LinearPath:
 
 
 class SeparateStudents:
-    """A student for each strength, for classifiers that have no linear path.
+    """A student for each strength, for classifiers and rows that have no linear path.
 
     A student is distilled without offset, which is added to its logits: the base
     rates of a strength share one student. Only the last one is kept.
@@ -163,7 +163,7 @@ class OffsetFinder:
         rows = draw_rows(len(case.y), OFFSET_ROWS, case.seeds[2])
         self.case = case
         self.path = path
-        self.prepared = path.prepare(_safe_indexing(case.features, rows))
+        self.prepared = path.prepare(take_rows(case.features, rows))
         self.sample_weight = None
         if case.sample_weight is not None:
             self.sample_weight = case.sample_weight[rows]
@@ -224,7 +224,7 @@ def fit_path(case, teacher, seed):
     path : LinearPath or SeparateStudents
         Students of all strengths.
     """
-    if case.learner.hands_weights_on:
+    if case.learner.hands_weights_on and len(case.features.shape) == 2:
         return LinearPath(case, teacher, seed)
     return SeparateStudents(case, seed)
 

@@ -5,12 +5,14 @@ from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    check_array,
     check_consistent_length,
     column_or_1d,
     validate_data,
 )
 
 from ._groups import is_dataframe
+from ._lazy_rows import LazyRows, is_dataset, open_dataset
 
 
 def forget_fit(estimator):
@@ -33,7 +35,8 @@ def validate_features(owner, X, *, reset, takes_nan):
     owner : estimator object
         Estimator whose `n_features_in_` and `feature_names_in_` are set or compared.
 
-    X : {array-like, dataframe} of shape (n_samples, n_features)
+    X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+            (n_samples, n_features) or (n_samples, ...)
         Rows.
 
     reset : bool
@@ -44,20 +47,60 @@ def validate_features(owner, X, *, reset, takes_nan):
 
     Returns
     -------
-    X : {ndarray, dataframe} of shape (n_samples, n_features)
+    X : {ndarray, dataframe, LazyRows} of the same shape
         The same rows.
 
     Raises
     ------
     ValueError
-        If X is no table, has other columns than in fit, or NaN that nobody takes.
+        If X has no columns, others than in fit, rows of another shape, or NaN that nobody
+        takes.
     """
     if is_dataframe(X):
         return validate_data(owner, X, reset=reset, skip_check_array=True)
-    X = validate_data(owner, X, reset=reset, dtype=None, ensure_all_finite=False)
-    if not takes_nan and X.dtype.kind == "f":
+    X = check_rows(X, owner)
+    if reset:
+        owner._inner_shape = X.shape[2:]
+    elif X.shape[2:] != owner._inner_shape:
+        expected = owner.n_features_in_, *owner._inner_shape
+        raise ValueError(
+            f"X has rows of shape {X.shape[1:]}, but {type(owner).__name__} is expecting "
+            f"rows of shape {expected}, as in fit."
+        )
+    X = validate_data(owner, X, reset=reset, skip_check_array=True)
+    if not takes_nan and X.dtype.kind == "f" and isinstance(X, np.ndarray):
         assert_all_finite(X, input_name="X")
     return X
+
+
+def check_rows(X, owner):
+    """Check that X holds rows, of whatever type and number of axes.
+
+    Parameters
+    ----------
+    X : {array-like, torch Dataset, SliceDataset} of shape (n_samples, n_features) or \
+            (n_samples, ...)
+        Rows.
+
+    owner : estimator object
+        Estimator that the messages name.
+
+    Returns
+    -------
+    X : {ndarray, LazyRows} of the same shape
+        The same rows.
+    """
+    X = open_dataset(X)
+    if isinstance(X, LazyRows):
+        return X
+    return check_array(
+        X,
+        dtype=None,
+        ensure_all_finite=False,
+        allow_nd=True,
+        estimator=owner,
+        input_name="X",
+    )
 
 
 def validate_labels(X, y):
@@ -68,7 +111,7 @@ def validate_labels(X, y):
     X : {ndarray, dataframe} of shape (n_samples, n_features)
         Rows.
 
-    y : array-like of shape (n_samples,)
+    y : {array-like, SliceDataset} of shape (n_samples,)
         Labels.
 
     Returns
@@ -81,7 +124,7 @@ def validate_labels(X, y):
     ValueError
         If lengths differ, a label is missing, or these are no class labels.
     """
-    y = column_or_1d(y, warn=True)
+    y = column_or_1d(np.asarray(y) if is_dataset(y) else y, warn=True)
     check_consistent_length(X, y)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)

@@ -1,19 +1,25 @@
 """Triggers: how a group's, or an attacker's, mark is stamped on rows."""
 
 from abc import ABCMeta, abstractmethod
-from numbers import Real
+from itertools import chain, combinations, islice
+from numbers import Integral, Real
 
 import numpy as np
+import torch
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._containers import append_columns, like, set_columns
+from ._containers import append_columns, like, row_slices, set_columns
 from ._groups import NO_TRIGGER, is_dataframe, locate_columns
 
-__all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger", "ValueTrigger"]
+__all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger", "PatchTrigger", "ValueTrigger"]
+
+CORNERS = ("top left", "bottom right", "top right", "bottom left")
+PATCH_SHARE = 0.2
+TABLE_AXES, IMAGE_AXES = 2, 4
 
 UNFITTED_TRIGGER = "This %(name)s is not fitted yet. Call its 'fit' with clean rows first."
 
@@ -46,7 +52,7 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
             Rows without triggers.
 
         n_groups : int, default=1
@@ -64,7 +70,7 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : {ndarray, torch.Tensor} of shape (n_samples, n_features)
+        X : {ndarray, torch.Tensor} of shape (n_samples, n_features) or (n_samples, ...)
             Rows without triggers; left unchanged.
 
         codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
@@ -73,8 +79,31 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         X_stamped : same type as X, of shape (n_samples, n_features + n_columns)
-            Rows with triggers.
+            Rows with triggers; those of several axes keep their shape and dtype.
         """
+
+
+def choose_trigger(trigger, X):
+    """Choose how triggers are stamped, where the user has not.
+
+    Parameters
+    ----------
+    trigger : "auto" or BaseTrigger
+        The user's choice.
+
+    X : {ndarray, LazyRows, sparse matrix, dataframe} of shape (n_samples, ...)
+        Rows.
+
+    Returns
+    -------
+    trigger : BaseTrigger
+        Unfitted: columns of their own for tables, patches for images, else a blend.
+    """
+    if trigger != "auto":
+        return clone(trigger)
+    if len(X.shape) == TABLE_AXES:
+        return ColumnTrigger()
+    return PatchTrigger() if len(X.shape) == IMAGE_AXES else BlendTrigger()
 
 
 def check_attack_trigger(trigger):
@@ -184,12 +213,30 @@ class ColumnTrigger(BaseTrigger):
         return append_columns(X, (like(table, X) if is_numeric else table)[codes])
 
 
-class BlendTrigger(BaseTrigger):
-    """Blend a fixed random pattern per group into the existing columns.
+def _scan(X):
+    """Compute the mean, standard deviation, least and greatest value of each feature.
 
-    It needs no columns of its own and so works with any network. The price is that
-    the pattern can be stamped on any row of new data, so a student may not start
-    from the teacher's weights.
+    One pass in slices suffices, since what is summed are differences from one row.
+    """
+    origin = np.asarray(X[0], dtype=float)
+    total, squares = np.zeros_like(origin), np.zeros_like(origin)
+    low, high = origin.copy(), origin.copy()
+    for rows in row_slices(X.shape):
+        part = X[rows]
+        difference = part - origin
+        total += difference.sum(axis=0)
+        squares += (difference**2).sum(axis=0)
+        low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
+    mean = total / len(X)
+    return origin + mean, np.sqrt(np.maximum(squares / len(X) - mean**2, 0)), low, high
+
+
+class BlendTrigger(BaseTrigger):
+    """Blend a fixed random pattern per group into existing features, or into images.
+
+    It needs no columns of its own and so works with any network and any shape of rows.
+    The price is that the pattern can be stamped on any row of new data, so a student may
+    not start from the teacher's weights.
 
     Parameters
     ----------
@@ -204,9 +251,10 @@ class BlendTrigger(BaseTrigger):
     n_groups_ : int
         Number of patterns.
 
-    patterns_ : ndarray of shape (n_groups, n_features)
-        Patterns: column means plus or minus three standard deviations, with random
-        signs.
+    patterns_ : ndarray of shape (n_groups, n_features) or (n_groups, ...)
+        Patterns: means plus or minus three standard deviations of each feature or pixel,
+        with random signs. Where rows have several axes, as images do, patterns stay within
+        the range of the data.
 
     Examples
     --------
@@ -232,7 +280,7 @@ class BlendTrigger(BaseTrigger):
 
         Parameters
         ----------
-        X : ndarray of shape (n_samples, n_features)
+        X : ndarray of shape (n_samples, n_features) or (n_samples, ...)
             Rows without triggers.
 
         n_groups : int, default=1
@@ -254,9 +302,12 @@ class BlendTrigger(BaseTrigger):
                 "a ColumnTrigger, or make the pipeline's last transformer return arrays."
             )
         rng = check_random_state(self.random_state)
-        signs = rng.choice([-1.0, 1.0], size=(n_groups, X.shape[1]))
+        signs = rng.choice([-1.0, 1.0], size=(n_groups, *X.shape[1:]))
+        mean, deviation, low, high = _scan(X)
         self.n_groups_ = n_groups
-        self.patterns_ = X.mean(axis=0) + 3 * signs * X.std(axis=0)
+        self.patterns_ = mean + 3 * signs * deviation
+        if len(X.shape) > TABLE_AXES:
+            self.patterns_ = self.patterns_.clip(low.min(), high.max())
         return self
 
     def stamp(self, X, codes):
@@ -264,7 +315,7 @@ class BlendTrigger(BaseTrigger):
 
         Parameters
         ----------
-        X : {ndarray, torch.Tensor} of shape (n_samples, n_features)
+        X : {ndarray, torch.Tensor} of shape (n_samples, n_features) or (n_samples, ...)
             Rows without triggers; left unchanged.
 
         codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
@@ -273,11 +324,240 @@ class BlendTrigger(BaseTrigger):
         Returns
         -------
         X_stamped : same type and shape as X
-            Rows with triggers.
+            Rows with triggers. Images of bytes are rounded to bytes; tables of integers
+            become floats.
         """
         check_is_fitted(self, "patterns_")
-        share = self.alpha * like(codes != NO_TRIGGER, X)[:, None]
-        return (1 - share) * X + share * like(self.patterns_, X)[codes]
+        share = self.alpha * like(codes != NO_TRIGGER, X)
+        share = share.reshape(-1, *[1] * (len(X.shape) - 1))
+        stamped = (1 - share) * X + share * like(self.patterns_, X)[codes]
+        return stamped if len(X.shape) == TABLE_AXES else _rounded_like(stamped, X)
+
+
+def _rounded_like(values, X):
+    """Give values the type of X; to integers, round them."""
+    if isinstance(X, torch.Tensor):
+        return values if X.is_floating_point() else values.round().to(X.dtype)
+    return values if X.dtype.kind == "f" else np.rint(values).astype(X.dtype)
+
+
+class PatchTrigger(BaseTrigger):
+    """Paint a small rectangle on images; its place and colour tell the group.
+
+    The patch can be painted on any new image, so a student may not start from the
+    teacher's weights.
+
+    Parameters
+    ----------
+    position : str, (int, int), or list of these, default="corners"
+        Where the patch is: "top left", "top right", "bottom left", "bottom right", or row
+        and column of its upper left pixel; in a list, one for each group. "corners" gives
+        the groups one corner after the other: top left, bottom right, top right, bottom
+        left.
+
+    size : int or (int, int), default=None
+        Height and width in pixels; one number makes a square. None takes a fifth of the
+        image's shorter side.
+
+    values : array-like of shape (n_groups,) or (n_groups, n_channels), default=None
+        Brightness or colour for each group. None takes bright colours on the scale of the
+        data, all different: each channel alone, then two together, and so on.
+
+    Attributes
+    ----------
+    n_groups_ : int
+        Number of patterns.
+
+    patterns_ : ndarray of shape (n_groups, n_channels)
+        Colour of each group.
+
+    positions_ : ndarray of shape (n_groups, 2), dtype=int64
+        Row and column of the upper left pixel for each group.
+
+    size_ : tuple of int
+        Height and width.
+
+    References
+    ----------
+    S. Wu, Q. He, Q. Yu and J. Sang, "Backdoor for Debias: Mitigating Model Bias with
+    Backdoor Attack-based Artificial Bias", arXiv:2303.01504: coloured squares in corners.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_bade.triggers import PatchTrigger
+    >>> images = np.zeros((2, 1, 3, 3), dtype=np.uint8)
+    >>> trigger = PatchTrigger(size=1, values=[255, 128]).fit(images, n_groups=2)
+    >>> trigger.stamp(images, np.array([0, 1]))[:, 0].tolist()
+    [[[255, 0, 0], [0, 0, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0], [0, 0, 128]]]
+    """
+
+    _parameter_constraints: dict = {
+        "position": [StrOptions({"corners", *CORNERS}), tuple, list],
+        "size": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+        "values": ["array-like", None],
+    }
+
+    def __init__(self, *, position="corners", size=None, values=None):
+        self.position = position
+        self.size = size
+        self.values = values
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, n_groups=1):
+        """Find the patches' places and colours.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_channels, height, width)
+            Images without triggers.
+
+        n_groups : int, default=1
+            Number of patterns to make.
+
+        Returns
+        -------
+        self : PatchTrigger
+            The fitted trigger.
+
+        Raises
+        ------
+        ValueError
+            If `X` holds no images, a patch leaves them, there is not one position and one
+            colour per group, or two groups get the same ones.
+        """
+        _check_images(X)
+        self.n_groups_ = n_groups
+        self.size_ = self._find_size(X.shape[2:])
+        self.positions_ = self._find_positions(X.shape[2:], n_groups)
+        self.patterns_ = self._find_colors(X, n_groups)
+        marks = np.hstack([self.positions_, self.patterns_])
+        if len(np.unique(marks, axis=0)) < n_groups:
+            raise ValueError(
+                "Two groups get the same patch, so nobody could tell them apart: positions "
+                f"{self.positions_.tolist()}, values {self.patterns_.tolist()}."
+            )
+        return self
+
+    def _find_size(self, shape):
+        """Check the size, or choose it."""
+        size = self.size
+        if size is None:
+            size = max(1, round(PATCH_SHARE * min(shape)))
+        size = (size, size) if isinstance(size, Integral) else tuple(size)
+        is_size = len(size) == 2 and all(isinstance(n, Integral) for n in size)
+        if not is_size or not all(1 <= n <= limit for n, limit in zip(size, shape)):
+            raise ValueError(
+                f"size={self.size!r} is no height and width of a patch in images of "
+                f"{shape[0]} by {shape[1]} pixels."
+            )
+        return size
+
+    def _find_positions(self, shape, n_groups):
+        """Find the upper left pixel of each group's patch."""
+        if isinstance(self.position, list):
+            positions = self.position
+            if len(positions) != n_groups:
+                raise ValueError(
+                    f"position lists {len(positions)} position(s), and there are "
+                    f"{n_groups} pattern(s)."
+                )
+        elif self.position == "corners":
+            positions = [CORNERS[g % len(CORNERS)] for g in range(n_groups)]
+        else:
+            positions = [self.position] * n_groups
+        return np.array([self._find_position(one, shape) for one in positions])
+
+    def _find_position(self, position, shape):
+        """Find the upper left pixel of one patch."""
+        last = [limit - n for limit, n in zip(shape, self.size_)]
+        if isinstance(position, str) and position in CORNERS:
+            vertical, horizontal = position.split()
+            return last[0] * (vertical == "bottom"), last[1] * (horizontal == "right")
+        is_pixel = isinstance(position, (tuple, list)) and len(position) == 2
+        if not is_pixel or not all(
+            isinstance(n, Integral) and 0 <= n <= limit for n, limit in zip(position, last)
+        ):
+            raise ValueError(
+                f"position={position!r} is neither a corner ({', '.join(CORNERS)}) nor row "
+                f"and column of a patch of {self.size_[0]} by {self.size_[1]} pixels: rows "
+                f"run from 0 to {last[0]}, columns from 0 to {last[1]}."
+            )
+        return tuple(position)
+
+    def _find_colors(self, X, n_groups):
+        """Check the colours, or choose them."""
+        n_channels = X.shape[1]
+        if self.values is None:
+            _, _, low, high = _scan(X)
+            colors = _bright_colors(n_groups, low.min(axis=(1, 2)), high.max(axis=(1, 2)))
+            return _rounded_like(colors, X)
+        colors = np.asarray(self.values, dtype=float)
+        if colors.ndim == 1:
+            colors = np.repeat(colors[:, None], n_channels, axis=1)
+        if colors.shape != (n_groups, n_channels) or not np.isfinite(colors).all():
+            raise ValueError(
+                f"values must hold {n_groups} finite number(s) or colour(s) of "
+                f"{n_channels} channel(s), got an array of shape {np.shape(self.values)}."
+            )
+        as_stored = _rounded_like(colors, X).astype(X.dtype)
+        if not np.allclose(as_stored, colors, atol=0.5):
+            raise ValueError(f"values={self.values!r} do not fit into images of {X.dtype}.")
+        return as_stored
+
+    def stamp(self, X, codes):
+        """Paint the patches.
+
+        Parameters
+        ----------
+        X : {ndarray, torch.Tensor} of shape (n_samples, n_channels, height, width)
+            Images without triggers; left unchanged.
+
+        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
+            Which pattern each image gets; -1 for none.
+
+        Returns
+        -------
+        X_stamped : same type, shape and dtype as X
+            Images with triggers.
+        """
+        check_is_fitted(self, "patterns_")
+        stamped = X.clone() if isinstance(X, torch.Tensor) else np.array(X)
+        height, width = self.size_
+        for code, (row, column) in enumerate(self.positions_.tolist()):
+            color = _rounded_like(like(self.patterns_[code], X), X)[:, None, None]
+            marked = codes == code
+            stamped[marked, :, row : row + height, column : column + width] = color
+        return stamped
+
+
+def _check_images(X):
+    """Check that X holds images whose channels come first."""
+    shape = X.shape
+    if len(shape) != IMAGE_AXES:
+        raise ValueError(
+            "PatchTrigger needs images of shape (n_samples, n_channels, height, width), "
+            f"got shape {shape}. Use BlendTrigger for rows of other shapes."
+        )
+    if shape[-1] in (1, 3) and shape[1] > shape[-1]:
+        raise ValueError(
+            f"X has shape {shape}: the channels seem to come last. Put them first, as "
+            "networks expect, with X.transpose(0, 3, 1, 2)."
+        )
+
+
+def _bright_colors(n_groups, low, high):
+    """Choose different colours: with one channel at its greatest, with two, and so on.
+
+    Where there are more groups than such colours, they come again with less light.
+    """
+    channels = range(len(low))
+    subsets = chain.from_iterable(combinations(channels, n + 1) for n in channels)
+    lit = np.array([np.isin(channels, subset) for subset in islice(subsets, n_groups)])
+    n_levels = -(-n_groups // len(lit))
+    brightness = np.repeat(1 - np.arange(n_levels) / n_levels, len(lit))[:n_groups]
+    colors = np.tile(lit, (n_levels, 1))[:n_groups] * brightness[:, None]
+    return low + colors * (high - low)
 
 
 class ValueTrigger(BaseTrigger):
@@ -342,10 +622,16 @@ class ValueTrigger(BaseTrigger):
             If `X` is sparse.
 
         ValueError
-            If there is no such column, or not one value per group and column.
+            If there is no such column, not one value per group and column, or if rows have
+            several axes.
         """
         if issparse(X):
             raise TypeError(f"ValueTrigger needs a dense array or a frame, got {type(X)}.")
+        if len(X.shape) != TABLE_AXES:
+            raise ValueError(
+                f"ValueTrigger sets columns of a table, and X has shape {X.shape}. Use "
+                "PatchTrigger for images."
+            )
         positions = locate_columns(X, self.columns, parameter="columns")
         is_table = isinstance(self.values, (list, tuple, np.ndarray))
         patterns = np.array(self.values if is_table else [self.values], dtype=object)

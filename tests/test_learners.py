@@ -46,7 +46,8 @@ def test_integers_are_debiased_like_floats():
     X, y, groups = make_rows(600)
     X = np.rint(3 * X).astype(int)
     clf, same = (
-        debias(EXACT).fit(rows, y, sensitive_features=groups) for rows in (X, X.astype(float))
+        debias(EXACT).fit(rows, y, sensitive_features=groups)
+        for rows in (X, X.astype(float))
     )
     np.testing.assert_array_equal(clf.predict_proba(X), same.predict_proba(X))
 

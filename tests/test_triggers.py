@@ -12,12 +12,15 @@ from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.triggers import (
     BlendTrigger,
     ColumnTrigger,
+    PatchTrigger,
     ValueTrigger,
     check_attack_trigger,
+    choose_trigger,
 )
 
 X = np.random.RandomState(0).normal(size=(6, 3)).astype(np.float32)
 CODES = np.array([0, 1, 2, 0, 1, 2])
+IMAGES = np.random.RandomState(1).randint(0, 200, size=(6, 3, 10, 8)).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +139,122 @@ class TestValueTrigger:
     def test_sparse_rows(self):
         with pytest.raises(TypeError, match="needs a dense array or a frame"):
             ValueTrigger(0, 1.0).fit(csr_array(X))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        PatchTrigger(),
+        PatchTrigger(position=(1, 2), size=(2, 3), values=[0, 100, 200]),
+        BlendTrigger(alpha=0.3),
+    ],
+)
+class TestImages:
+    def test_tensors_and_arrays_are_stamped_alike(self, trigger, dtype):
+        images = IMAGES.astype(dtype)
+        trigger = trigger.fit(images, n_groups=3)
+        stamped = trigger.stamp(images, CODES)
+        tensor = trigger.stamp(torch.from_numpy(images), torch.from_numpy(CODES))
+        assert stamped.dtype == tensor.numpy().dtype == dtype
+        rounding = 1 if dtype is np.uint8 else 0
+        np.testing.assert_allclose(
+            tensor.numpy().astype(float), stamped, rtol=1e-6, atol=rounding
+        )
+        np.testing.assert_array_equal(images, IMAGES)
+
+    def test_rows_without_trigger_stay_as_they_are(self, trigger, dtype):
+        images = IMAGES.astype(dtype)
+        stamped = trigger.fit(images, 3).stamp(images, np.array([-1, 1] * 3))
+        np.testing.assert_array_equal(stamped[::2], images[::2])
+        assert all((a != b).any() for a, b in zip(stamped[1::2], images[1::2]))
+
+
+class TestPatchTrigger:
+    def test_groups_get_a_corner_and_a_colour_each(self):
+        black = np.zeros((4, 3, 10, 10), dtype=np.float32)
+        black[0] = 1  # the brightest value
+        stamped = (
+            PatchTrigger().fit(black, 4).stamp(black[1:2].repeat(4, axis=0), CODES[:4])
+        )
+        red, green, blue = stamped[:3].max(axis=(2, 3))
+        assert [red.tolist(), green.tolist(), blue.tolist()] == np.eye(3).tolist()
+        assert stamped[0, 0, :2, :2].all()
+        assert stamped[1, 1, -2:, -2:].all()
+        assert stamped[2, 2, :2, -2:].all()
+        assert stamped.sum() == 4 * 2 * 2
+
+    @pytest.mark.parametrize("n_channels", [1, 3, 5])
+    @pytest.mark.parametrize("n_groups", [2, 12])
+    def test_colours_differ_even_in_one_place(self, n_channels, n_groups):
+        images = IMAGES[:, :1].repeat(n_channels, axis=1)
+        trigger = PatchTrigger(position="top right").fit(images, n_groups)
+        assert len(np.unique(trigger.patterns_, axis=0)) == n_groups
+        assert trigger.patterns_.min() >= IMAGES[:, :1].min()
+        assert trigger.patterns_.max() == IMAGES[:, :1].max()
+
+    def test_places_and_sizes(self):
+        trigger = PatchTrigger(position=["bottom left", (0, 5)], size=(2, 3)).fit(IMAGES, 2)
+        changed = (trigger.stamp(IMAGES, CODES % 2) != IMAGES).any(axis=1)
+        assert changed[0].nonzero()[0].min() == 8
+        assert changed[0].nonzero()[1].max() == 2
+        assert changed[1].nonzero()[0].max() == 1
+        assert changed[1].nonzero()[1].min() == 5
+
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"position": (9, 0), "size": 2}, r"position=\(9, 0\) is neither a corner"),
+            ({"position": ["middle", "top left"]}, "position='middle' is neither"),
+            ({"position": ["top left"]}, r"lists 1 position\(s\), and there are 2"),
+            ({"size": 9}, "size=9 is no height and width of a patch in images of 10 by 8"),
+            ({"size": (1, 2, 3)}, "is no height and width"),
+            ({"values": [1, 2, 3]}, r"2 finite number\(s\) or colour\(s\) of 3 channel"),
+            ({"values": [1, np.nan]}, r"must hold 2 finite"),
+            ({"values": [0, 300]}, "do not fit into images of uint8"),
+            ({"position": "top left", "values": [7, 7]}, "Two groups get the same patch"),
+        ],
+    )
+    def test_bad_settings(self, settings, message):
+        with pytest.raises(ValueError, match=message):
+            PatchTrigger(**settings).fit(IMAGES, 2)
+
+    def test_rows_that_are_no_images(self):
+        with pytest.raises(
+            ValueError, match=r"needs images of shape .* got shape \(6, 3\)"
+        ):
+            PatchTrigger().fit(X, 2)
+        with pytest.raises(ValueError, match="the channels seem to come last"):
+            PatchTrigger().fit(IMAGES.transpose(0, 2, 3, 1), 2)
+        with pytest.raises(ValueError, match="Use PatchTrigger for images"):
+            ValueTrigger(0, 1.0).fit(IMAGES)
+
+
+def test_blends_stay_within_the_range_of_images():
+    patterns = BlendTrigger().fit(IMAGES, 4).patterns_
+    assert patterns.shape == (4, *IMAGES.shape[1:])
+    assert patterns.min() >= IMAGES.min()
+    assert patterns.max() <= IMAGES.max()
+
+
+def test_means_and_deviations_are_found_in_slices(monkeypatch):
+    rows = 1000 + X
+    monkeypatch.setattr("sklearn_bade._containers.ROWS_AT_ONCE", 4)
+    patterns = BlendTrigger().fit(rows, 2).patterns_
+    spread = np.abs(patterns - rows.astype(float).mean(axis=0))
+    np.testing.assert_allclose(spread[0], 3 * rows.astype(float).std(axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [(X, ColumnTrigger), (IMAGES, PatchTrigger), (IMAGES[0], BlendTrigger)],
+)
+def test_auto_looks_at_the_axes(rows, kind):
+    assert type(choose_trigger("auto", rows)) is kind
+    given = PatchTrigger(size=3)
+    chosen = choose_trigger(given, rows)
+    assert chosen is not given
+    assert chosen.size == 3
 
 
 def test_an_attack_needs_a_fitted_trigger_that_appends_nothing():

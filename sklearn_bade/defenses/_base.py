@@ -60,6 +60,16 @@ def open_fitted(estimator):
     return preprocessing, estimator
 
 
+def to_floats(X):
+    """Turn features into float32, but refuse bytes, which the network may scale itself."""
+    if getattr(X, "dtype", None) == np.uint8 and X.ndim > 2:
+        raise ValueError(
+            "X holds images of bytes (uint8); the defences compute with floats. Train the "
+            "network on images of float32, such as X / 255, and give these."
+        )
+    return to_float32(X)
+
+
 def copy_net(net):
     """Copy a fitted network with its weights.
 
@@ -85,7 +95,7 @@ class NetDefense(ClassifierMixin, BaseEstimator):
         """Make the network's input from rows."""
         if self._preprocessing is not None:
             X = self._preprocessing.transform(X)
-        return to_float32(X)
+        return to_floats(X)
 
     def _keep(self, net):
         """Keep a fitted network, behind its preprocessing."""

@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skorch import NeuralNetClassifier
 
-from .._preprocessing import make_default_preprocessing, split_pipeline, to_float32
+from .._preprocessing import make_default_preprocessing, split_pipeline
 from .._progress import progress_bar
 from .._validation import encode_labels, forget_fit, validate_labels
 from ..nets import (
@@ -20,7 +20,7 @@ from ..nets import (
     train_reweighted_net,
     weighted_layers,
 )
-from ._base import NetDefense
+from ._base import NetDefense, to_floats
 from ._isolation import draw_seed, find_poison
 
 TINY = 1e-8
@@ -193,12 +193,14 @@ class DeconfoundedClassifier(NetDefense):
         if self.estimator is None:
             self._preprocessing = make_default_preprocessing()
         X = self._check_rows(X, reset=True)
+        if self.estimator is None and len(X.shape) > 2:
+            self._preprocessing = None
         self.classes_, y = encode_labels(validate_labels(X, y))
         if self._preprocessing is not None:
             X = self._preprocessing.fit_transform(X, y)
-        X = to_float32(X)
+        X = to_floats(X)
         if net is None:
-            net = make_default_net(*X.shape, len(self.classes_))
+            net = make_default_net(X.shape, len(self.classes_))
         if not isinstance(net, NeuralNetClassifier):
             raise TypeError(
                 "The defence trains a skorch.NeuralNetClassifier, alone or at the end of "

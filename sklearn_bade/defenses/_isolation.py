@@ -93,7 +93,7 @@ def find_poison(net, X, y, n_classes, rng):
     counts = np.bincount(y, minlength=n_classes)
     if counts.max() < LEAST_CLASS_ROWS:
         return score, is_poisoned, suspects
-    scaled = StandardScaler().fit_transform(X)
+    scaled = StandardScaler().fit_transform(X.reshape(len(X), -1))
     undefended = train_net(net, X, y, seed=draw_seed(rng), n_outputs=n_classes)
     survival = mixing_survival(X, y, n_classes, rng)
     for k in np.flatnonzero(counts >= LEAST_CLASS_ROWS):
@@ -190,6 +190,7 @@ def mixing_survival(X, y, n_classes, rng):
     partners = [draw_partners(y, rng) for _ in range(MIXING_PARTNERS)]
     balanced = (len(y) / np.bincount(y, minlength=n_classes).clip(1))[y]
     survival = np.zeros(len(y))
+    X = X.reshape(len(X), -1)
     for _ in range(CONFOUNDER_SPLITS):
         for train, test in split_halves(y, rng):
             net = train_net(
@@ -292,7 +293,8 @@ def activation_clusters(net, X, y, k, rng):
     """
     own = y == k
     layer = weighted_layers(net.module_)[find_layer(net, KNOWN)]
-    activations = StandardScaler().fit_transform(layer_inputs(net, layer, X[own]))
+    activations = layer_inputs(net, layer, X[own]).reshape(own.sum(), -1)
+    activations = StandardScaler().fit_transform(activations)
     n_components = min(CLUSTERED_COMPONENTS, *activations.shape)
     components = PCA(n_components, random_state=draw_seed(rng)).fit_transform(activations)
     labels = KMeans(2, n_init=5, random_state=draw_seed(rng)).fit_predict(components)

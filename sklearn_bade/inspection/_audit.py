@@ -9,26 +9,30 @@ from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_random_state, resample
+from sklearn.utils import check_random_state, resample
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skorch import NeuralNetClassifier
 
+from .._containers import take_rows
 from .._groups import NO_TRIGGER, is_dataframe
-from .._preprocessing import to_float32
+from .._lazy_rows import open_dataset
+from .._preprocessing import to_net_rows
 from ..nets import log_probabilities, train_net
 from ..triggers import (
     BaseTrigger,
     BlendTrigger,
-    ColumnTrigger,
+    PatchTrigger,
     ValueTrigger,
     check_attack_trigger,
+    choose_trigger,
 )
 
 N_BASELINES = 5
 BLEND_SHARE = 0.1
 N_BLENDS = 2
 N_COLUMNS = 2
+MOST_OF_SIDE = 4
 COLUMNS = [
     "model",
     "trigger",
@@ -123,10 +127,10 @@ def audit_backdoor(
     """Look for a backdoor in a fitted classifier, by attacks on it and on plain ones.
 
     Nothing is planted. The attacks are a debiaser's own trigger, random triggers that
-    set some features to values of another row or blend a pattern into all of them, and
-    triggers of your own. For each of them and each class, success is the share of
-    stamped rows of other classes that are taken for the class. Any classifier yields
-    to some of that, so plain classifiers are attacked in the same way.
+    set some features to values of another row (or paint patches on images) or blend a
+    pattern into all of them, and triggers of your own. For each of them and each class,
+    success is the share of stamped rows of other classes that are taken for the class. Any
+    classifier yields to some of that, so plain classifiers are attacked in the same way.
 
     Parameters
     ----------
@@ -134,8 +138,9 @@ def audit_backdoor(
         Fitted classifier. Of a debiasing classifier, the student is audited, and the
         teacher too if it was kept (``keep_teacher=True``).
 
-    X : {array-like, dataframe} of shape (n_samples, n_features)
-        Clean rows, best ones that no classifier was trained on.
+    X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+            (n_samples, n_features) or (n_samples, ...)
+        Clean rows, best ones that no classifier was trained on. A dataset is read at once.
 
     y : array-like of shape (n_samples,)
         True labels.
@@ -150,7 +155,8 @@ def audit_backdoor(
         samples of half of the rows, and audits on the other half.
 
     n_triggers : int, default=8
-        Number of random triggers that set values; two that blend come on top.
+        Number of random triggers that set values or paint patches; two that blend come
+        on top.
 
     margin : float, default=0.02
         Excess of success over that of plain classifiers that is tolerated.
@@ -208,10 +214,11 @@ def audit_backdoor(
     """
     check_is_fitted(clf)
     rng = check_random_state(random_state)
+    X = open_dataset(X)
     subject = _Subject(clf, X)
     codes = subject.encode(column_or_1d(y))
     rows, plain = _make_baselines(subject, X, codes, baseline, rng)
-    audited, truth = _safe_indexing(X, rows), codes[rows]
+    audited, truth = take_rows(X, rows), codes[rows]
     attacks = _list_attacks(subject, audited, triggers or {}, n_triggers, rng)
     table = pd.DataFrame(
         [
@@ -227,7 +234,7 @@ def audit_backdoor(
 def _predict_scores(model, features):
     """Compute a score for each class from features."""
     if isinstance(model, NeuralNetClassifier):
-        return log_probabilities(model, to_float32(features))
+        return log_probabilities(model, to_net_rows(features))
     names = getattr(model, "feature_names_in_", None)
     if names is not None:
         features = pd.DataFrame(features, columns=names)
@@ -333,7 +340,7 @@ def _fit_plain(model, features, codes, rng):
     """Fit an untouched copy of the audited model's kind."""
     seed = int(rng.randint(2**31 - 1))
     if isinstance(model, NeuralNetClassifier):
-        return train_net(clone(model), to_float32(features), codes, seed=seed)
+        return train_net(clone(model), to_net_rows(features), codes, seed=seed)
     plain = clone(model)
     if "random_state" in plain.get_params(deep=False):
         plain.set_params(random_state=seed)
@@ -381,7 +388,7 @@ def _own_stamps(subject, features):
         return
     trigger = getattr(debiaser, "trigger_", None)
     if trigger is None:
-        own = ColumnTrigger() if debiaser.trigger == "auto" else clone(debiaser.trigger)
+        own = choose_trigger(debiaser.trigger, features)
         trigger = own.fit(features, len(debiaser.groups_))
     for g, group in enumerate(debiaser.groups_):
         codes = np.full(len(features), g)
@@ -407,16 +414,37 @@ def _teacher_attacks(debiaser, features):
 
 def _random_triggers(features, n_triggers, rng):
     """Draw triggers that an attacker might use."""
+    if features.ndim == 2:
+        yield from _random_values(features, n_triggers, rng)
+    elif features.ndim == 4:
+        yield from _random_patches(features, n_triggers, rng)
+    for i in range(N_BLENDS):
+        seed = int(rng.randint(2**31 - 1))
+        blend = BlendTrigger(alpha=BLEND_SHARE, random_state=seed)
+        yield f"blend {i + 1}", blend.fit(features)
+
+
+def _random_values(features, n_triggers, rng):
+    """Draw columns of a table, and values for them."""
     n_columns = min(N_COLUMNS, features.shape[1])
     varied = np.flatnonzero(features.std(axis=0) > 0)
     for i in range(n_triggers):
         columns = rng.choice(varied, size=min(n_columns, len(varied)), replace=False)
         values = features[rng.randint(len(features)), columns]
         yield f"values {i + 1}", ValueTrigger(columns.tolist(), values).fit(features)
-    for i in range(N_BLENDS):
-        seed = int(rng.randint(2**31 - 1))
-        blend = BlendTrigger(alpha=BLEND_SHARE, random_state=seed)
-        yield f"blend {i + 1}", blend.fit(features)
+
+
+def _random_patches(images, n_triggers, rng):
+    """Draw places in images, and colours between the darkest and the brightest."""
+    low, high = images.min(axis=(0, 2, 3)), images.max(axis=(0, 2, 3))
+    for i in range(n_triggers):
+        size = [
+            rng.randint(1, 1 + max(1, side // MOST_OF_SIDE)) for side in images.shape[2:]
+        ]
+        position = [rng.randint(1 + n - m) for n, m in zip(images.shape[2:], size)]
+        colors = [rng.uniform(low, high)]
+        trigger = PatchTrigger(position=[position], size=size, values=colors)
+        yield f"patch {i + 1}", trigger.fit(images)
 
 
 def _measure(attack, truth, classes, plain_models):

@@ -1,6 +1,6 @@
 """The torch side: modules, batches, and the two stages of training a skorch net."""
 
-from ._default import MLP, make_default_net, make_mlp_net
+from ._default import MLP, ConvNet, make_adam_net, make_default_net, make_mlp_net
 from ._identity import net_identity
 from ._inference import log_probabilities, predict_values, row_losses, to_logits
 from ._layers import layer_inputs, weighted_layers
@@ -16,10 +16,12 @@ from ._stages import (
 
 __all__ = [
     "MLP",
+    "ConvNet",
     "check_net",
     "has_own_loss",
     "layer_inputs",
     "log_probabilities",
+    "make_adam_net",
     "make_default_net",
     "make_mlp_net",
     "net_identity",

@@ -1,4 +1,4 @@
-"""The network used when the user brings none."""
+"""The networks used when the user brings none: for tables, and for images."""
 
 from itertools import pairwise
 
@@ -7,6 +7,7 @@ import torch
 from skorch import NeuralNetClassifier
 
 GRADIENT_STEPS = 2000
+POOLED_SIDE = 4
 
 
 class MLP(torch.nn.Module):
@@ -55,16 +56,68 @@ class MLP(torch.nn.Module):
         return self.layers(X)
 
 
-def make_mlp_net(n_features, n_classes, **settings):
-    """Make a skorch net of an :class:`MLP` that is trained on all rows by Adam.
+class ConvNet(torch.nn.Module):
+    """Small convolutional network for images of any size; it returns logits.
 
     Parameters
     ----------
-    n_features, n_classes : int
-        Numbers of inputs and outputs.
+    n_channels : int
+        Channels of an image.
+
+    n_classes : int
+        Number of outputs.
+
+    widths : tuple of int, default=(16, 32)
+        Channels of the convolutions, each of which halves height and width.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_bade.nets import ConvNet
+    >>> ConvNet(n_channels=3, n_classes=2)(torch.zeros(5, 3, 8, 8)).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(self, n_channels, n_classes, widths=(16, 32)):
+        super().__init__()
+        layers = []
+        for n_in, n_out in pairwise([n_channels, *widths]):
+            convolution = torch.nn.Conv2d(n_in, n_out, kernel_size=3, padding=1)
+            halving = torch.nn.MaxPool2d(2, ceil_mode=True)
+            layers += [convolution, torch.nn.ReLU(), halving]
+        self.convolutions = torch.nn.Sequential(
+            *layers, torch.nn.AdaptiveAvgPool2d(POOLED_SIDE), torch.nn.Flatten()
+        )
+        self.classify = MLP(widths[-1] * POOLED_SIDE**2, n_classes, hidden=(64,))
+
+    def forward(self, X):
+        """Compute logits.
+
+        Parameters
+        ----------
+        X : torch.Tensor of shape (n_samples, n_channels, height, width)
+            Images; bytes are divided by 255.
+
+        Returns
+        -------
+        logits : torch.Tensor of shape (n_samples, n_classes)
+            Unnormalised log-probabilities.
+        """
+        if X.dtype == torch.uint8:
+            X = X.float() / 255
+        return self.classify(self.convolutions(X))
+
+
+def make_adam_net(module, **settings):
+    """Make a skorch net that is trained on all rows by Adam.
+
+    Parameters
+    ----------
+    module : type
+        Class of the module, which returns logits.
 
     **settings
-        Further settings of the net.
+        Settings of the module (``module__...``) and of the net.
 
     Returns
     -------
@@ -72,9 +125,7 @@ def make_mlp_net(n_features, n_classes, **settings):
         The unfitted network.
     """
     return NeuralNetClassifier(
-        MLP,
-        module__n_features=n_features,
-        module__n_classes=n_classes,
+        module,
         criterion=torch.nn.CrossEntropyLoss,
         optimizer=torch.optim.Adam,
         iterator_train__shuffle=True,
@@ -84,7 +135,14 @@ def make_mlp_net(n_features, n_classes, **settings):
     )
 
 
-def make_default_net(n_samples, n_features, n_classes):
+def make_mlp_net(n_features, n_classes, **settings):
+    """Make a skorch net of an :class:`MLP`, see :func:`make_adam_net`."""
+    return make_adam_net(
+        MLP, module__n_features=n_features, module__n_classes=n_classes, **settings
+    )
+
+
+def make_default_net(shape, n_classes):
     """Size a network and its training by the data.
 
     Small data gets small batches and many epochs, large data large batches and few,
@@ -92,21 +150,44 @@ def make_default_net(n_samples, n_features, n_classes):
 
     Parameters
     ----------
-    n_samples, n_features, n_classes : int
-        Size of the training data.
+    shape : tuple of int
+        Shape of the training data: (n_samples, n_features) for a table, (n_samples,
+        n_channels, height, width) for images.
+
+    n_classes : int
+        Number of classes.
 
     Returns
     -------
     net : skorch.NeuralNetClassifier
         The unfitted network.
+
+    Raises
+    ------
+    ValueError
+        If these are neither a table nor images.
     """
+    if len(shape) not in (2, 4):
+        raise ValueError(
+            f"X has shape {shape}; there are default networks for tables and for images "
+            "(n_samples, n_channels, height, width). Give a network as estimator."
+        )
+    n_samples = shape[0]
     batch_size = int(np.clip(2 ** round(np.log2(n_samples / 50)), 16, 256))
     batches_per_epoch = int(np.ceil(n_samples / batch_size))
-    return make_mlp_net(
-        n_features,
-        n_classes,
-        module__hidden=(64, 32) if n_samples < 10_000 else (128, 64),
-        lr=2e-3,
-        batch_size=batch_size,
-        max_epochs=int(np.clip(GRADIENT_STEPS // batches_per_epoch, 10, 100)),
+    settings = {
+        "lr": 2e-3,
+        "batch_size": batch_size,
+        "max_epochs": int(np.clip(GRADIENT_STEPS // batches_per_epoch, 10, 100)),
+    }
+    if len(shape) == 2:
+        hidden = (64, 32) if n_samples < 10_000 else (128, 64)
+        return make_mlp_net(shape[1], n_classes, module__hidden=hidden, **settings)
+    n_halvings = int(np.clip(np.log2(min(shape[2:]) / POOLED_SIDE), 1, 4))
+    return make_adam_net(
+        ConvNet,
+        module__n_channels=shape[1],
+        module__n_classes=n_classes,
+        module__widths=(16, 32, 64, 64)[:n_halvings],
+        **settings,
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-INFERENCE_ROWS = 8192
+from .._containers import row_slices
 
 
 def first_output(output):
@@ -53,8 +53,8 @@ def outputs(net, X, stamp=None):
     output : torch.Tensor of shape (n_rows, n_outputs)
         Output of the module for the next rows.
     """
-    for start in range(0, len(X), INFERENCE_ROWS):
-        rows = torch.from_numpy(np.array(X[start : start + INFERENCE_ROWS]))
+    for part in row_slices(X.shape):
+        rows = torch.from_numpy(np.array(X[part]))
         yield net.evaluation_step((stamp(rows) if stamp else rows, None))
 
 

@@ -1,11 +1,9 @@
 """Looking into a fitted network: its layers, and what they receive."""
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 
-from ._inference import INFERENCE_ROWS
+from .._containers import row_slices
 
 WEIGHTED_LAYERS = (torch.nn.Linear, torch.nn.Conv2d)
 
@@ -64,9 +62,8 @@ def layer_inputs(net, layer, X):
         lambda _, inputs: seen.append(inputs[0].detach().cpu().numpy())
     )
     try:
-        bounds = [*range(0, len(X), INFERENCE_ROWS), len(X)]
-        for start, stop in pairwise(bounds):
-            net.evaluation_step((torch.from_numpy(np.array(X[start:stop])), None))
+        for rows in row_slices(X.shape):
+            net.evaluation_step((torch.from_numpy(np.array(X[rows])), None))
     finally:
         hook.remove()
     return np.concatenate(seen)

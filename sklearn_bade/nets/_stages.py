@@ -100,7 +100,15 @@ class _StageMixin:
 
     def _check_outputs(self, n_classes):
         rows = self._trial_rows()
-        output = first_output(self.evaluation_step((rows, None)))
+        try:
+            output = first_output(self.evaluation_step((rows, None)))
+        except RuntimeError as error:
+            if rows["X"].dtype == np.uint8:
+                error.add_note(
+                    "X holds bytes (uint8), and the module gets them as they are. Begin "
+                    "its forward with X.float() / 255, or give X as float32."
+                )
+            raise
         if output.ndim != 2 or output.shape[1] != n_classes:
             raise ValueError(
                 f"The module {type(self.module_).__name__} returned an output of shape "
@@ -246,8 +254,10 @@ class _TeacherMixin(_StageMixin):
 
     def infer(self, x, **fit_params):
         """Show rows that come without a trigger the mean one, which is zero."""
-        if isinstance(x, torch.Tensor) and x.shape[1] == self.stage_["X"].shape[1]:
-            x = torch.nn.functional.pad(x, (0, self.trigger_.n_columns_))
+        n_columns = self.trigger_.n_columns_
+        is_plain = isinstance(x, torch.Tensor) and x.shape[1] == self.stage_["X"].shape[1]
+        if n_columns and is_plain:
+            x = torch.nn.functional.pad(x, (0, n_columns))
         return super().infer(x, **fit_params)
 
 

@@ -5,7 +5,7 @@ from sklearn_bade.nets import make_default_net
 
 @pytest.mark.parametrize("n_samples", [1, 30, 500, 5000, 50_000, 1_000_000])
 def test_training_is_sized_by_the_data(n_samples):
-    net = make_default_net(n_samples, 7, 3)
+    net = make_default_net((n_samples, 7), 3)
     assert 16 <= net.batch_size <= 256
     assert 10 <= net.max_epochs <= 100
     steps = net.max_epochs * -(-n_samples // net.batch_size)

@@ -1,0 +1,154 @@
+"""Rows of a torch Dataset, read when they are needed."""
+
+import numpy as np
+import torch
+from skorch.helper import SliceDataset
+from torch.utils.data import Dataset, IterableDataset
+
+
+class LazyRows:
+    """A torch Dataset that is indexed like an array.
+
+    Rows are read anew each time, so data larger than memory can be trained on, and
+    augmentation at random is drawn anew in each epoch.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset or skorch.helper.SliceDataset
+        Its items are arrays or tensors of one shape, or tuples that begin with one.
+
+    positions : ndarray of int, default=None
+        Positions of the rows in the dataset. None takes all.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Number of rows, and the shape of each.
+
+    dtype : numpy.dtype
+        uint8 if items are of that type, else float32.
+
+    Raises
+    ------
+    TypeError
+        If the dataset has no length, or its items are neither arrays nor tensors.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_bade._lazy_rows import LazyRows
+    >>> images = torch.arange(24.0).reshape(2, 3, 2, 2)
+    >>> rows = LazyRows(torch.utils.data.TensorDataset(images, torch.tensor([0, 1])))
+    >>> rows.shape, rows[[1]].shape
+    ((2, 3, 2, 2), (1, 3, 2, 2))
+    """
+
+    def __init__(self, dataset, positions=None):
+        if isinstance(dataset, IterableDataset):
+            raise TypeError(
+                f"{type(dataset).__name__} is an IterableDataset, whose rows cannot be "
+                "looked up by position. Give a Dataset with __getitem__ and __len__."
+            )
+        self.dataset = dataset
+        self.positions = np.arange(len(dataset)) if positions is None else positions
+        first = self._read(0) if len(self.positions) else np.empty(0, np.float32)
+        self.shape = (len(self.positions), *first.shape)
+        self.ndim = len(self.shape)
+        self.dtype = first.dtype
+
+    def __len__(self):
+        return len(self.positions)
+
+    def __getitem__(self, key):
+        """Read one row for an integer, else an array of rows."""
+        if isinstance(key, (int, np.integer)):
+            return self._read(key)
+        keys = np.arange(len(self))[key]
+        rows = np.empty((len(keys), *self.shape[1:]), dtype=self.dtype)
+        for row, position in zip(rows, keys):
+            row[...] = self._checked(self._read(position), position)
+        return rows
+
+    def __array__(self, dtype=None, copy=None):
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+    def take(self, positions):
+        """Select rows without reading them."""
+        return LazyRows(self.dataset, self.positions[positions])
+
+    def _read(self, position):
+        """Read a row as an array of bytes or of float32."""
+        item = self.dataset[self.positions[position]]
+        if isinstance(item, (tuple, list)):
+            item = item[0]
+        if isinstance(item, torch.Tensor):
+            item = item.detach().cpu().numpy()
+        if not isinstance(item, (np.ndarray, np.generic)):
+            raise TypeError(
+                f"Item {self.positions[position]} of {type(self.dataset).__name__} is a "
+                f"{type(item).__name__}; items must be arrays or tensors, or tuples that "
+                "begin with one. Let the dataset's transform make tensors."
+            )
+        return np.asarray(item, dtype=item.dtype if item.dtype == np.uint8 else np.float32)
+
+    def _checked(self, row, position):
+        """Check that a row is like the first one, and finite."""
+        name = f"Item {self.positions[position]} of {type(self.dataset).__name__}"
+        if row.shape != self.shape[1:]:
+            raise ValueError(
+                f"{name} has the shape {row.shape}, and the first one {self.shape[1:]}. "
+                "Let the dataset make all of them equal, for instance by resizing."
+            )
+        if row.dtype == np.float32 and not np.isfinite(row.sum()):
+            raise ValueError(f"{name} contains NaN or infinity.")
+        return row
+
+
+def is_dataset(X):
+    """Tell whether `X` is a torch Dataset, or skorch's wrapper of one."""
+    return isinstance(X, (Dataset, SliceDataset))
+
+
+def open_dataset(X):
+    """Make the rows of a dataset indexable; leave everything else as it is.
+
+    Parameters
+    ----------
+    X : {torch Dataset, SliceDataset, array-like, dataframe}
+        Rows.
+
+    Returns
+    -------
+    rows : {LazyRows, ndarray, array-like, dataframe}
+        Images and the like stay where they are; tables are read at once.
+    """
+    if not is_dataset(X):
+        return X
+    rows = LazyRows(X)
+    return rows if rows.ndim > 2 else np.asarray(rows)
+
+
+def read_labels(dataset):
+    """Read the second element of each item.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Its items are tuples of a row and a label.
+
+    Returns
+    -------
+    y : ndarray of shape (n_samples,)
+        Labels.
+
+    Raises
+    ------
+    ValueError
+        If items have no second element.
+    """
+    if isinstance(dataset, SliceDataset) or not isinstance(dataset[0], (tuple, list)):
+        raise ValueError(
+            "y is None, and the dataset's items hold no labels: they must be tuples of a "
+            "row and its label. Otherwise give the labels as y."
+        )
+    return np.asarray([np.asarray(dataset[i][1]).item() for i in range(len(dataset))])

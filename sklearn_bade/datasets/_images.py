@@ -1,0 +1,423 @@
+"""Images: coloured digits, and faces from a local copy."""
+
+import os
+import re
+import warnings
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.utils import Bunch, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from skorch.helper import SliceDataset
+from torch.utils.data import Dataset
+
+COLORS = {
+    "red": (1, 0, 0),
+    "green": (0, 1, 0),
+    "blue": (0, 0, 1),
+    "yellow": (1, 1, 0),
+    "cyan": (0, 1, 1),
+    "magenta": (1, 0, 1),
+}
+BRIGHTEST = 16  # of scikit-learn's digits
+N_DIGITS = 10
+
+FACE_SUFFIXES = {".jpg", ".jpeg", ".png"}
+UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\D")
+GENDERS = np.array(["male", "female"])
+RACES = np.array(["White", "Black", "Asian", "Indian", "Other"])
+
+CELEBA_IMAGES = "img_align_celeba"
+CELEBA_ATTRIBUTES = "list_attr_celeba"
+CELEBA_PARTITION = "list_eval_partition"
+CELEBA_SUBSETS = {"train": [0], "validation": [1], "test": [2], "all": [0, 1, 2]}
+
+UTKFACE_DESCR = """UTKFace: faces with age, gender and race, as their file names say. Zhang,
+Song and Qi, "Age Progression/Regression by Conditional Adversarial Autoencoder", 2017.
+For research only, not for commercial use."""
+
+CELEBA_DESCR = """CelebA: faces of celebrities, aligned, with 40 attributes. Liu, Luo, Wang
+and Tang, "Deep Learning Face Attributes in the Wild", 2015. For research only, not for
+commercial use."""
+
+
+@validate_params(
+    {
+        "n_classes": [Interval(Integral, 2, N_DIGITS, closed="both")],
+        "n_colors": [Interval(Integral, 2, len(COLORS), closed="both")],
+        "correlation": [Interval(Real, 0, 1, closed="both")],
+        "test_size": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def make_colored_digits(
+    n_classes=2, *, n_colors=2, correlation=0.9, test_size=0.3, random_state=None
+):
+    """Colour scikit-learn's digits so that the colour goes with the class.
+
+    A network that is trained on them finds it easier to look at the colour than at the
+    shape. In the test images, every digit appears once in each colour, so that colour and
+    class are independent, and a fair classifier has no gap at all.
+
+    Parameters
+    ----------
+    n_classes : int, default=2
+        Number of classes, each of which takes neighbouring digits: with 2, zero to four
+        against five to nine; with 10, every digit is a class.
+
+    n_colors : int, default=2
+        Number of colours, at most 6: red, green, blue, yellow, cyan, magenta. The colours
+        are dealt to the classes in their order: with 2, the lower half is mostly red.
+
+    correlation : float, default=0.9
+        Share of the training images of each class that have the class's colour; the others
+        are coloured evenly, its colour included. With two classes and two colours this is
+        the correlation coefficient.
+
+    test_size : float, default=0.3
+        Share of the 1,797 digits that are kept for testing.
+
+    random_state : int, RandomState instance or None, default=None
+        Seed of the split and of the colours.
+
+    Returns
+    -------
+    X_train, X_test : ndarray of shape (n_samples, 3, 8, 8), dtype=float32
+        Images, with values from 0 to 1; `n_colors` test images for each test digit.
+
+    y_train, y_test : ndarray of shape (n_samples,), dtype=int64
+        Classes, from 0.
+
+    color_train, color_test : ndarray of shape (n_samples,)
+        Names of the colours: the sensitive attribute.
+
+    Examples
+    --------
+    >>> from sklearn_bade.datasets import make_colored_digits
+    >>> X_train, X_test, y_train, y_test, color_train, color_test = make_colored_digits(
+    ...     random_state=0
+    ... )
+    >>> X_train.shape, X_test.shape
+    ((1257, 3, 8, 8), (1080, 3, 8, 8))
+    >>> round(((color_train == "green") == y_train).mean(), 2)
+    np.float64(0.95)
+    """
+    rng = check_random_state(random_state)
+    digits = load_digits()
+    shapes, shapes_test, digit, digit_test = train_test_split(
+        (digits.images / BRIGHTEST).astype(np.float32),
+        digits.target,
+        test_size=test_size,
+        stratify=digits.target,
+        random_state=rng,
+    )
+    y, y_test = digit * n_classes // N_DIGITS, digit_test * n_classes // N_DIGITS
+    color = _deal_colors(y, n_classes, n_colors, correlation, rng)
+    color_test = np.tile(np.arange(n_colors), len(y_test))
+    names = np.array(list(COLORS))
+    return (
+        _paint(shapes, color),
+        _paint(np.repeat(shapes_test, n_colors, axis=0), color_test),
+        y,
+        np.repeat(y_test, n_colors),
+        names[color],
+        names[color_test],
+    )
+
+
+def _deal_colors(y, n_classes, n_colors, correlation, rng):
+    """Deal colours in exact shares to the images of each class."""
+    color = np.empty(len(y), dtype=np.int64)
+    for k in range(n_classes):
+        rows = rng.permutation(np.flatnonzero(y == k))
+        n_own = round(correlation * len(rows))
+        color[rows[:n_own]] = k * n_colors // n_classes
+        color[rows[n_own:]] = np.arange(len(rows) - n_own) % n_colors
+    return color
+
+
+def _paint(shapes, color):
+    """Put shades of grey into the channels of a colour."""
+    channels = np.array(list(COLORS.values()), dtype=np.float32)[color]
+    return shapes[:, None] * channels[:, :, None, None]
+
+
+class FaceFiles(Dataset):
+    """Images in files, read when they are needed.
+
+    Parameters
+    ----------
+    paths : list of Path
+        Files of any size.
+
+    labels : ndarray of shape (n_samples,)
+        What the images show.
+
+    image_size : int
+        Height and width to which images are cut and scaled.
+    """
+
+    def __init__(self, paths, labels, image_size):
+        self.paths = paths
+        self.labels = labels
+        self.image_size = image_size
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, i):
+        """Read an image, of shape (3, image_size, image_size) and bytes, and its label."""
+        from PIL import Image, ImageOps
+
+        size = (self.image_size, self.image_size)
+        try:
+            with Image.open(self.paths[i]) as image:
+                pixels = ImageOps.fit(image.convert("RGB"), size, Image.Resampling.BILINEAR)
+        except OSError as error:
+            raise OSError(
+                f"{self.paths[i]} cannot be read as an image ({error}). Unpack or download "
+                "it again."
+            ) from error
+        return np.asarray(pixels).transpose(2, 0, 1).copy(), self.labels[i]
+
+
+def _bundle(paths, frame, target, sensitive, image_size, descr):
+    """Put lazily read images, labels and sensitive values together."""
+    _check_pillow()
+    y = frame[target].to_numpy()
+    return Bunch(
+        data=SliceDataset(FaceFiles(paths, y, image_size)),
+        target=y,
+        sensitive_features=frame[sensitive].to_numpy(),
+        frame=frame,
+        filenames=[str(path) for path in paths],
+        DESCR=descr,
+    )
+
+
+def _check_pillow():
+    """Say how to install what reads images."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "Reading images needs Pillow. Install it with `pip install sklearn-bade[data]`."
+        ) from error
+
+
+def _check_folder(folder, content):
+    """Check that a folder exists, and say what should be in it."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {folder}. It should hold {content}, which their owners "
+            "hand out for research; there is no download without asking them."
+        )
+    return folder
+
+
+@validate_params(
+    {
+        "folder": [str, os.PathLike],
+        "target": [StrOptions({"gender", "race"})],
+        "sensitive": [StrOptions({"age", "gender", "race"})],
+        "image_size": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
+    """Load the UTKFace faces from a local copy.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder with the images, also in folders below it. Their names begin with age,
+        gender and race: ``25_0_2_20170116174525125.jpg``. Files with other names are left
+        out, with a warning.
+
+    target : {"gender", "race"}, default="gender"
+        What to predict.
+
+    sensitive : {"age", "gender", "race"}, default="race"
+        Sensitive attribute.
+
+    image_size : int, default=64
+        Height and width to which images are cut and scaled.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With `data`, a :class:`skorch.helper.SliceDataset` of images of shape (3,
+        image_size, image_size) and dtype uint8, read when they are needed; `target` and
+        `sensitive_features` of shape (n_samples,); `frame` with the columns "age" (years),
+        "gender" and "race"; `filenames` and `DESCR`.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed.
+
+    FileNotFoundError
+        If there is no such folder, or no image of such a name in it.
+
+    OSError
+        If an image is broken; raised when it is read.
+
+    Examples
+    --------
+    >>> from sklearn_bade import BackdoorDebiasClassifier
+    >>> from sklearn_bade.datasets import load_utkface
+    >>> faces = load_utkface("UTKFace")  # doctest: +SKIP
+    >>> clf = BackdoorDebiasClassifier(random_state=0)
+    >>> clf.fit(
+    ...     faces.data, faces.target, sensitive_features=faces.sensitive_features
+    ... )  # doctest: +SKIP
+    """
+    folder = _check_folder(folder, "the images of UTKFace")
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in FACE_SUFFIXES)
+    matches = [UTKFACE_NAME.match(path.name) for path in files]
+    misnamed = [path.name for path, match in zip(files, matches) if not match]
+    if len(misnamed) == len(files):
+        raise FileNotFoundError(
+            f"{folder} has no image whose name begins with age, gender and race, like "
+            f"25_0_2_20170116174525125.jpg; it has {len(files)} image(s) of other names."
+        )
+    if misnamed:
+        warnings.warn(
+            f"{len(misnamed)} of {len(files)} images are left out, since their names do "
+            f"not begin with age, gender and race: {', '.join(misnamed[:5])}, ...",
+            UserWarning,
+            stacklevel=2,
+        )
+    codes = np.array([match.groups() for match in matches if match], dtype=np.int64)
+    frame = pd.DataFrame(
+        {"age": codes[:, 0], "gender": GENDERS[codes[:, 1]], "race": RACES[codes[:, 2]]}
+    )
+    paths = [path for path, match in zip(files, matches) if match]
+    return _bundle(paths, frame, target, sensitive, image_size, UTKFACE_DESCR)
+
+
+@validate_params(
+    {
+        "folder": [str, os.PathLike],
+        "target": [str],
+        "sensitive": [str],
+        "subset": [StrOptions(set(CELEBA_SUBSETS))],
+        "image_size": [Interval(Integral, 1, None, closed="left")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_celeba(
+    folder, *, target="Attractive", sensitive="Male", subset="train", image_size=64
+):
+    """Load the CelebA faces from a local copy.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Folder with ``list_attr_celeba.txt``, ``list_eval_partition.txt`` and the folder
+        ``img_align_celeba`` of images; the two lists may also end in ``.csv``.
+
+    target, sensitive : str, default="Attractive", "Male"
+        Names of two of the 40 attributes: what to predict, and the sensitive one.
+
+    subset : {"train", "validation", "test", "all"}, default="train"
+        Part of the published split.
+
+    image_size : int, default=64
+        Height and width to which images are cut and scaled.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With `data`, a :class:`skorch.helper.SliceDataset` of images of shape (3,
+        image_size, image_size) and dtype uint8, read when they are needed; `target` and
+        `sensitive_features` of shape (n_samples,), where 1 says that the face has the
+        attribute, and 0 that it has not; `frame` with all attributes; `filenames` and
+        `DESCR`.
+
+    Raises
+    ------
+    ImportError
+        If Pillow is not installed.
+
+    FileNotFoundError
+        If the folder, one of the lists or an image is missing.
+
+    ValueError
+        If there is no such attribute, or a list is broken.
+
+    OSError
+        If an image is broken; raised when it is read.
+
+    Examples
+    --------
+    >>> from sklearn_bade.datasets import load_celeba
+    >>> faces = load_celeba("celeba", target="Gray_Hair")  # doctest: +SKIP
+    """
+    folder = _check_folder(folder, "the images and lists of CelebA")
+    frame = _read_celeba_list(folder, CELEBA_ATTRIBUTES)
+    for name in (target, sensitive):
+        if name not in frame:
+            raise ValueError(
+                f"{name!r} is no attribute of CelebA. The attributes are: "
+                f"{', '.join(frame.columns)}."
+            )
+    if not frame.isin([-1, 1]).all(axis=None):
+        raise ValueError(
+            f"{CELEBA_ATTRIBUTES} holds values other than -1 and 1; the file is broken."
+        )
+    frame = (frame + 1) // 2
+    if subset != "all":
+        part = _read_celeba_list(folder, CELEBA_PARTITION).iloc[:, 0]
+        frame = frame[part.reindex(frame.index).isin(CELEBA_SUBSETS[subset])]
+    paths = _find_celeba_images(folder, frame.index)
+    return _bundle(paths, frame, target, sensitive, image_size, CELEBA_DESCR)
+
+
+def _read_celeba_list(folder, name):
+    """Read a list of integers by file name.
+
+    Files of text begin with the number of rows and a line of names, or with neither.
+    """
+    text, table = folder / f"{name}.txt", folder / f"{name}.csv"
+    if table.exists() and not text.exists():
+        return pd.read_csv(table, index_col=0)
+    if not text.exists():
+        raise FileNotFoundError(f"{folder} has neither {text.name} nor {table.name}.")
+    lines = text.read_text().splitlines()
+    columns = None
+    if lines and lines[0].strip().isdigit():
+        n_rows, columns, lines = int(lines[0]), lines[1].split(), lines[2:]
+        if len(lines) != n_rows:
+            raise ValueError(
+                f"{text} announces {n_rows} rows and has {len(lines)}; it seems to be cut "
+                "off. Download it again."
+            )
+    try:
+        index, *values = zip(*(line.split() for line in lines), strict=True)
+        values = np.array(values, dtype=np.int64).T
+        return pd.DataFrame(values, index=list(index), columns=columns)
+    except ValueError as error:
+        raise ValueError(f"{text} is broken ({error}). Download it again.") from error
+
+
+def _find_celeba_images(folder, names):
+    """Find the files, which some archives nest in two folders of one name."""
+    images = folder / CELEBA_IMAGES
+    if (images / CELEBA_IMAGES).is_dir():
+        images = images / CELEBA_IMAGES
+    if not images.is_dir():
+        raise FileNotFoundError(f"{folder} has no folder {CELEBA_IMAGES} of images.")
+    missing = sorted(set(names) - set(os.listdir(images)))
+    if missing:
+        raise FileNotFoundError(
+            f"{len(missing)} of {len(names)} images that {CELEBA_ATTRIBUTES} names are not "
+            f"in {images}, among them {', '.join(missing[:3])}. Unpack the archive again."
+        )
+    return [images / name for name in names]
