@@ -1,0 +1,278 @@
+"""Images through the estimators: four axes, bytes, datasets and searches."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from skorch.helper import SliceDataset
+from torch.utils.data import TensorDataset
+
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.datasets import make_colored_digits
+from sklearn_bade.inspection import audit_backdoor
+from sklearn_bade.nets import ConvNet, make_adam_net, make_mlp_net
+from sklearn_bade.triggers import BlendTrigger, PatchTrigger
+
+NAMES = np.array(["low", "high"])
+
+
+class FloatConvNet(ConvNet):
+    """A module that takes it for granted that images are floats."""
+
+    def forward(self, X):
+        return self.classify(self.convolutions(X))
+
+
+def make_conv_net(module=ConvNet, **settings):
+    """Make a convolutional net that trains in a fraction of a second."""
+    defaults = {"lr": 0.01, "max_epochs": 3, "batch_size": 32}
+    sizes = {"n_channels": 3, "n_classes": 2, "widths": (4,)}
+    sizes = {f"module__{name}": value for name, value in sizes.items()}
+    return make_adam_net(module, **{**defaults, **sizes, **settings})
+
+
+def debias(net=None, **settings):
+    net = make_conv_net() if net is None else net
+    return BackdoorDebiasClassifier(net, **{"random_state": 0, **settings})
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Three hundred coloured digits: images, label codes, colours."""
+    X, _, y, _, color, _ = make_colored_digits(correlation=0.2, random_state=0)
+    return X[:300], y[:300], color[:300]
+
+
+@pytest.fixture(scope="module")
+def expected(digits):
+    """What a student that was fitted on arrays says of them."""
+    X, y, color = digits
+    return debias().fit(X, y, sensitive_features=color).predict_proba(X)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8])
+def test_images_are_fitted_and_predicted(digits, dtype):
+    X, y, color = digits
+    X = (255 * X).astype(dtype) if dtype is np.uint8 else X.astype(dtype)
+    clf = debias(keep_teacher=True).fit(X, NAMES[y], sensitive_features=color)
+    assert type(clf.trigger_) is PatchTrigger
+    assert clf.groups_.tolist() == ["green", "red"]
+    assert clf.n_features_in_ == 3
+    assert set(clf.predict(X)) <= set(NAMES)
+    proba = clf.predict_proba(X)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+    assert clf.score(X, NAMES[y]) > 0.6
+    again = debias().fit(X, NAMES[y], sensitive_features=color)
+    np.testing.assert_array_equal(again.predict_proba(X), proba)
+
+
+def test_bytes_and_floats_agree(digits, expected):
+    X, y, color = digits
+    bytes_ = np.rint(255 * X).astype(np.uint8)
+    clf = debias().fit(bytes_, y, sensitive_features=color)
+    np.testing.assert_allclose(clf.predict_proba(bytes_), expected, atol=0.03)
+
+
+def test_student_keeps_neither_teacher_nor_trigger(digits):
+    X, y, color = digits
+    clf = debias().fit(X, y, sensitive_features=color)
+    assert not any("Trigger" in str(type(v)) for v in vars(clf).values())
+    assert not hasattr(clf, "teacher_")
+    sizes = [p.shape for p in clf.student_.module_.parameters()]
+    assert sizes == [p.shape for p in make_conv_net().initialize().module_.parameters()]
+    restored = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(restored.predict_proba(X), clf.predict_proba(X))
+
+
+class TestDatasets:
+    def test_torch_dataset(self, digits, expected):
+        X, y, color = digits
+        dataset = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
+        for labels in (y, None):
+            clf = debias().fit(dataset, labels, sensitive_features=color)
+            np.testing.assert_allclose(clf.predict_proba(dataset), expected, rtol=1e-5)
+
+    def test_slice_dataset(self, digits, expected):
+        X, y, color = digits
+        codes = torch.from_numpy((color == "red").astype(int))
+        dataset = TensorDataset(torch.from_numpy(X), torch.from_numpy(y), codes)
+        rows, labels, groups = (SliceDataset(dataset, idx=i) for i in range(3))
+        clf = debias().fit(rows, labels, sensitive_features=groups)
+        np.testing.assert_allclose(clf.predict_proba(rows), expected, rtol=1e-5)
+        assert clf.score(rows, labels) == clf.score(X, y)
+
+    def test_loaders_of_the_users_own_choice(self, digits):
+        X, y, color = digits
+        net = make_conv_net(iterator_train__collate_fn=torch.utils.data.default_collate)
+        dataset = TensorDataset(torch.from_numpy(X))
+        clf = debias(net).fit(dataset, y, sensitive_features=color)
+        same = debias(net).fit(X, y, sensitive_features=color)
+        np.testing.assert_allclose(clf.predict_proba(X), same.predict_proba(X), rtol=1e-5)
+
+    def test_a_table(self, digits):
+        X, y, color = digits
+        table = X.reshape(len(X), -1)
+        net = make_mlp_net(192, 2, lr=0.01, max_epochs=3, batch_size=32)
+        dataset = TensorDataset(torch.from_numpy(table), torch.from_numpy(y))
+        clf = debias(net).fit(dataset, None, sensitive_features=color)
+        same = debias(net).fit(table, y, sensitive_features=color)
+        np.testing.assert_array_equal(clf.predict_proba(dataset), same.predict_proba(table))
+
+    def test_labels_are_missing(self, digits):
+        dataset = SliceDataset(TensorDataset(torch.from_numpy(digits[0])))
+        with pytest.raises(ValueError, match="y is None, and the dataset's items hold no"):
+            debias().fit(dataset, None, sensitive_features=digits[2])
+
+
+class TestSearches:
+    @pytest.mark.parametrize("lazy", [False, True])
+    def test_grid_search(self, digits, lazy, tmp_path):
+        X, y, color = digits
+        rows = SliceDataset(TensorDataset(torch.from_numpy(X))) if lazy else X
+        grid = {"trigger_strength": [0.0, 1.0]}
+        search = GridSearchCV(debias(memory=tmp_path), grid, cv=2, error_score="raise")
+        search.fit(rows, y, sensitive_features=color)
+        assert search.predict(rows).shape == y.shape
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+    @pytest.mark.parametrize("lazy", [False, True])
+    def test_own_search(self, digits, lazy):
+        X, y, color = digits
+        rows = SliceDataset(TensorDataset(torch.from_numpy(X))) if lazy else X
+        clf = BackdoorDebiasClassifierCV(
+            make_conv_net(), trigger_strengths=[0.0, 1.0], cv=2, random_state=0,
+            max_accuracy_loss=1.0,
+        )  # fmt: skip
+        clf.fit(rows, y, sensitive_features=color)
+        results = clf.cv_results_
+        assert clf.best_index_ == results["pooled_test_disparity"].argmin()
+        assert len(np.unique(results["pooled_test_disparity"])) > 1
+        assert clf.predict(rows).shape == y.shape
+
+    def test_fewer_strengths_where_each_trains_a_student(self, digits):
+        X, y, color = digits
+        clf = BackdoorDebiasClassifierCV(
+            make_conv_net(max_epochs=1), cv=2, random_state=0, max_accuracy_loss=1.0
+        ).fit(X[:100], y[:100], sensitive_features=color[:100])
+        assert len(clf.cv_results_["params"]) == 20
+
+
+class TestOptions:
+    def test_weights_of_zero_leave_rows_out(self, digits):
+        X, y, color = digits
+        weights = (np.arange(len(y)) < 200).astype(float)
+        dataset = TensorDataset(torch.from_numpy(X))
+        clf = debias().fit(dataset, y, sensitive_features=color, sample_weight=weights)
+        same = debias().fit(X[:200], y[:200], sensitive_features=color[:200])
+        np.testing.assert_allclose(
+            clf.predict_proba(X), same.predict_proba(X), rtol=1e-4, atol=1e-6
+        )
+
+    def test_sensitive_values_may_be_missing(self, digits):
+        X, y, color = digits
+        partly = np.where(np.arange(len(y)) % 3 == 0, None, color.astype(object))
+        clf = debias().fit(X, y, sensitive_features=partly)
+        assert clf.score(X, y) > 0.6
+
+    def test_a_callable_may_look_at_the_images(self, digits, expected):
+        X, y, _ = digits
+        clf = debias(sensitive_feature=lambda X: X[:, 0].any(axis=(1, 2)))
+        np.testing.assert_allclose(clf.fit(X, y).predict_proba(X), expected, rtol=1e-5)
+
+    def test_default_network(self, digits):
+        X, y, color = digits
+        clf = debias().set_params(estimator=None)
+        clf.fit(X[:100], y[:100], sensitive_features=color[:100])
+        assert isinstance(clf.student_.module_, ConvNet)
+        assert clf.predict(X).shape == y.shape
+
+    def test_pipelines_may_make_images_or_flatten_them(self, digits, expected):
+        X, y, color = digits
+        to_images = FunctionTransformer(lambda X: X.reshape(-1, 3, 8, 8))
+        clf = debias(make_pipeline(to_images, make_conv_net()))
+        clf.fit(X.reshape(len(X), -1), y, sensitive_features=color)
+        proba = clf.predict_proba(X.reshape(len(X), -1))
+        np.testing.assert_allclose(proba, expected, rtol=1e-5)
+        to_table = FunctionTransformer(lambda X: np.asarray(X).reshape(len(X), -1))
+        clf = debias(make_pipeline(to_table, LogisticRegression()))
+        clf.fit(TensorDataset(torch.from_numpy(X)), y, sensitive_features=color)
+        assert clf.score(X, y) > 0.6
+
+    def test_rows_of_other_shapes(self, digits):
+        """Sequences, say; triggers are blended into them."""
+        X, y, color = digits
+        module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
+        sequences = X[:, 0] - X[:, 1]
+        net = make_adam_net(module, lr=0.01, max_epochs=3, batch_size=32)
+        clf = debias(net, keep_teacher=True).fit(sequences, y, sensitive_features=color)
+        assert type(clf.trigger_) is BlendTrigger
+        assert clf.predict_proba(sequences).shape == (300, 2)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("settings", "message"),
+        [
+            ({"sensitive_feature": 0}, r"names a column, and X has shape \(300, 3, 8, 8\)"),
+            ({"student_init": "teacher"}, "would hand the backdoor on to the student"),
+            ({"keep_sensitive": True}, "sensitive_feature=None names none"),
+        ],
+    )
+    def test_settings(self, digits, settings, message):
+        X, y, color = digits
+        with pytest.raises(ValueError, match=message):
+            debias(**settings).fit(X, y, sensitive_features=color)
+
+    def test_other_shapes_at_prediction(self, digits):
+        X, y, color = digits
+        clf = debias().fit(X, y, sensitive_features=color)
+        for rows in (X[:, :, :5], X.reshape(len(X), -1), X[0]):
+            with pytest.raises(ValueError, match=r"is expecting rows of shape \(3, 8, 8\)"):
+                clf.predict(rows)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_missing_values(self, digits, value):
+        X, y, color = digits
+        clf, broken = debias(), X.copy()
+        broken[7, 0, 0, 0] = value
+        with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+            clf.fit(broken, y, sensitive_features=color)
+        clf.fit(X, y, sensitive_features=color)
+        for rows in (broken, TensorDataset(torch.from_numpy(broken))):
+            with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+                clf.predict(rows)
+
+    def test_bytes_for_a_module_that_needs_floats(self, digits):
+        X, y, color = digits
+        with pytest.raises(RuntimeError) as raised:
+            debias(make_conv_net(FloatConvNet)).fit(
+                X.astype(np.uint8), y, sensitive_features=color
+            )
+        assert "X.float() / 255" in raised.value.__notes__[0]
+
+    def test_no_default_network(self, digits):
+        X, y, color = digits
+        clf = debias().set_params(estimator=None)
+        with pytest.raises(ValueError, match=r"shape \(300, 8, 8\); there are default"):
+            clf.fit(X[:, 0], y, sensitive_features=color)
+
+    def test_a_classifier_of_tables(self, digits):
+        X, y, color = digits
+        with pytest.raises(ValueError, match="LogisticRegression"):
+            debias(LogisticRegression()).fit(X, y, sensitive_features=color)
+
+
+def test_audit_attacks_images_with_patches(digits):
+    X, y, color = digits
+    clf = debias(keep_teacher=True).fit(X, y, sensitive_features=color)
+    rows = SliceDataset(TensorDataset(torch.from_numpy(X)))
+    audit = audit_backdoor(clf, rows, y, n_triggers=2)
+    names = {"own, green", "own, red", "patch 1", "patch 2", "blend 1", "blend 2"}
+    attacks = audit.table[audit.table["model"] == "student"]
+    assert set(attacks["trigger"]) == names
+    assert set(audit.table["model"]) == {"student", "teacher"}
