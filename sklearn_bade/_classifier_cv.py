@@ -125,19 +125,27 @@ def _predict_fold(debiaser, train, test, candidates, scorer):
 
 
 class _ProbabilityScorer:
-    """Apply a scikit-learn scorer to probabilities and class codes."""
+    """Apply a scikit-learn scorer to probabilities and class codes.
+
+    A scorer that takes sensitive features, and has no column of its own to read them
+    from, is given the groups, and the rows whose group is known.
+    """
 
     def __init__(self, scoring, classes):
         self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
         self.classes = classes
 
     def __call__(self, proba, rows):
-        weights = {}
-        takes_weights = "sample_weight" in signature(self.scorer).parameters
-        if takes_weights and rows.sample_weight is not None:
-            weights = {"sample_weight": rows.sample_weight}
+        takes, options = signature(self.scorer).parameters, {}
+        reads_column = getattr(self.scorer, "sensitive_feature", None) is not None
+        if "sensitive_features" in takes and not reads_column:
+            known = np.flatnonzero(rows.groups != UNKNOWN_GROUP)
+            proba, rows = proba[known], rows.take(known)
+            options["sensitive_features"] = rows.sensitive_features()
+        if "sample_weight" in takes and rows.sample_weight is not None:
+            options["sample_weight"] = rows.sample_weight
         predictions = _Predictions(self.classes, proba)
-        return self.scorer(predictions, rows.X, self.classes[rows.y], **weights)
+        return self.scorer(predictions, rows.X, self.classes[rows.y], **options)
 
 
 def _summarize(name, by_fold):
@@ -202,7 +210,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     scoring : str or callable, default=None
         If given, it replaces both: a scikit-learn scorer whose mean over the folds is
-        maximised. A fairness scorer must know its column of X.
+        maximised. A fairness scorer that names no column of X gets the groups, and so
+        ``make_fairness_scorer("balanced_group_accuracy")`` asks for what is most accurate
+        where every class and group counts alike.
 
     cv : int, cross-validation generator or iterable, default=5
         Folds. An int makes as many, stratified by class and group together.

@@ -16,7 +16,7 @@ import sklearn_bade._learners
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade._classifier_cv import _Rows
 from sklearn_bade.datasets import make_biased_classification
-from sklearn_bade.metrics import mean_odds_gap
+from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap
 
 
 def search(net=None, **settings):
@@ -122,6 +122,35 @@ class TestChoice:
         clf = search(scoring=scoring).fit(X, y, sensitive_features=groups)
         assert clf.best_index_ == clf.cv_results_["mean_test_score"].argmax()
         assert 0.5 < clf.best_score_ <= 1
+
+    def test_fairness_scorers_get_the_groups(self):
+        X, y, groups = make_rows()
+        table = np.column_stack([groups, X])
+        by_column, by_group = (
+            search(scoring=scorer, sensitive_feature=0)
+            .fit(table, y)
+            .cv_results_["mean_test_score"]
+            for scorer in (
+                make_fairness_scorer("odd", sensitive_feature=0),
+                make_fairness_scorer("odd"),
+            )
+        )
+        np.testing.assert_allclose(by_group, by_column)
+        assert len(np.unique(by_group)) > 1
+
+    def test_fairness_scorers_get_rows_of_known_group(self):
+        X, y, groups = make_rows()
+        partly = np.where(np.arange(200) % 5 == 0, None, groups.astype(object))
+        seen = []
+
+        def metric(y_true, y_pred, *, sensitive_features):
+            seen.append(sensitive_features)
+            return 0.0
+
+        clf = search(scoring=make_fairness_scorer(metric), base_rates=["keep"])
+        clf.fit(X, y, sensitive_features=partly)
+        assert sum(map(len, seen)) == 3 * 160  # strengths, and rows of known group
+        assert set(np.concatenate(seen)) == {"0", "1"}
 
     def test_one_strength_per_class(self):
         X, y, groups = make_rows()
