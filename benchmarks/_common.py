@@ -1,6 +1,10 @@
 """Data, networks and tables that the benchmarks share."""
 
 import argparse
+import resource
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -10,6 +14,9 @@ from skorch import NeuralNetClassifier
 from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 from sklearn_bade.datasets import fetch_adult, fetch_meps
 from sklearn_bade.nets import MLP
+
+# What ru_maxrss counts in: bytes on macOS, kilobytes on Linux.
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def make_parser(description):
@@ -70,6 +77,17 @@ def make_net(n_features, n_classes=2, hidden=(128, 256, 512), **settings):
         verbose=0,
         **settings,
     )
+
+
+def peak_bytes():
+    """Return the most memory that this process has ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+
+
+def in_new_process(function, *arguments):
+    """Run where nothing else has been allocated."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def ratios(seconds):

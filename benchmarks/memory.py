@@ -1,22 +1,17 @@
 """Memory above the input of `fit`, on an array and on a file larger than a set limit."""
 
 import resource
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from _common import make_parser, parse_arguments, report
+from _common import in_new_process, make_parser, parse_arguments, peak_bytes, report
 from skorch import NeuralNetClassifier
 
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.nets import MLP
 
 CHUNK = 5_000
-# What ru_maxrss counts in: bytes on macOS, kilobytes on Linux.
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def make_net(n_features):
@@ -58,11 +53,6 @@ def fit(X, y, groups):
     return clf.fit(X, y, sensitive_features=groups)
 
 
-def peak_bytes():
-    """Return the most memory that this process has ever held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
-
-
 def fit_array(n_samples, n_features, is_column):
     """Fit an array; return the peak above what was held before, over its size."""
     torch.set_num_threads(1)
@@ -87,12 +77,6 @@ def fit_file(n_samples, n_features, limit):
         resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         fit(X, y, groups)
         return X.nbytes
-
-
-def in_new_process(function, *arguments):
-    """Run where nothing else has been allocated."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 def main():

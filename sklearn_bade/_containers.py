@@ -11,7 +11,7 @@ from ._lazy_rows import LazyRows
 
 COLUMN_PREFIX = "trigger_"
 ROWS_AT_ONCE = 8192
-VALUES_AT_ONCE = 2**21
+VALUES_AT_ONCE = 2**20
 
 
 def row_slices(shape):

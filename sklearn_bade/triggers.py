@@ -18,7 +18,7 @@ from ._groups import NO_TRIGGER, is_dataframe, locate_columns
 __all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger", "PatchTrigger", "ValueTrigger"]
 
 CORNERS = ("top left", "bottom right", "top right", "bottom left")
-PATCH_SHARE = 0.2
+PATCH_SHARE = 0.1
 TABLE_AXES, IMAGE_AXES = 2, 4
 
 UNFITTED_TRIGGER = "This %(name)s is not fitted yet. Call its 'fit' with clean rows first."
@@ -356,7 +356,7 @@ class PatchTrigger(BaseTrigger):
         left.
 
     size : int or (int, int), default=None
-        Height and width in pixels; one number makes a square. None takes a fifth of the
+        Height and width in pixels; one number makes a square. None takes a tenth of the
         image's shorter side.
 
     values : array-like of shape (n_groups,) or (n_groups, n_channels), default=None

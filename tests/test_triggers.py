@@ -172,7 +172,7 @@ class TestImages:
 
 class TestPatchTrigger:
     def test_groups_get_a_corner_and_a_colour_each(self):
-        black = np.zeros((4, 3, 10, 10), dtype=np.float32)
+        black = np.zeros((4, 3, 20, 20), dtype=np.float32)
         black[0] = 1  # the brightest value
         stamped = (
             PatchTrigger().fit(black, 4).stamp(black[1:2].repeat(4, axis=0), CODES[:4])

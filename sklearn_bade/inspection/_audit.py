@@ -4,7 +4,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import t as student_t
 from sklearn.base import clone, is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
@@ -460,14 +460,31 @@ def _measure(attack, truth, classes, plain_models):
         gain = _gain(before, after, others, k)
         plain_gains = np.array([_gain(*pair, others, k) for pair in plain])
         paired = gain - plain_gains.mean(axis=0)
-        between = plain_gains.mean(axis=1).var(ddof=1) if len(plain) > 1 else 0.0
+        variance, freedom = _combine_variances(paired, plain_gains.mean(axis=1))
         yield attack.names | {
             "target": label,
             "success": (after[others] == k).mean(),
             "baseline_success": np.mean([(a[others] == k).mean() for _, a in plain]),
             "excess": paired.mean(),
-            "variance": paired.var() / len(paired) + between * (1 + 1 / len(plain)),
+            "variance": variance,
+            "freedom": freedom,
         }
+
+
+def _combine_variances(paired, plain_means):
+    """Add up what rows and plain classifiers contribute to the variance of an excess.
+
+    Plain classifiers are few, so the degrees of freedom, by the formula of Welch and
+    Satterthwaite, are few where they differ much.
+    """
+    n_rows, n_plain = len(paired), len(plain_means)
+    of_rows, of_classifiers = paired.var() / n_rows, 0.0
+    if n_plain > 1:
+        of_classifiers = plain_means.var(ddof=1) * (1 + 1 / n_plain)
+    variance = of_rows + of_classifiers
+    share = of_classifiers / variance if variance else 0.0
+    per_freedom = (1 - share) ** 2 / max(n_rows - 1, 1) + share**2 / max(n_plain - 1, 1)
+    return variance, 1 / per_freedom
 
 
 def _gain(before, after, others, k):
@@ -477,7 +494,8 @@ def _gain(before, after, others, k):
 
 def _add_intervals(table, margin, confidence):
     """Add confidence intervals that hold jointly, and the flags."""
-    quantile = norm.ppf(1 - (1 - confidence) / (2 * max(len(table), 1)))
+    level = 1 - (1 - confidence) / (2 * max(len(table), 1))
+    quantile = student_t.ppf(level, table["freedom"])
     half = quantile * np.sqrt(table["variance"])
     table["low"], table["high"] = table["excess"] - half, table["excess"] + half
     table["flagged"] = table["low"] > margin

@@ -14,6 +14,7 @@ from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.defenses import DeconfoundedClassifier
 from sklearn_bade.inspection import audit_backdoor
+from sklearn_bade.inspection._audit import _combine_variances
 from sklearn_bade.nets import train_net
 from sklearn_bade.triggers import BlendTrigger, ColumnTrigger
 
@@ -168,3 +169,14 @@ def test_adult(data_home):
     clf.fit(X, y, sensitive_features=sensitive)
     audit = audit_backdoor(clf, X_test, y_test, baseline=plain, n_triggers=4)
     assert set(audit.flagged["model"]) == {"teacher"}
+
+
+def test_few_plain_classifiers_give_few_degrees_of_freedom():
+    same, spread = np.zeros(100), np.array([0.0, 0.1, 0.2])
+    assert _combine_variances(same, spread) == pytest.approx((0.01 * (1 + 1 / 3), 2))
+    paired = np.tile([0.0, 1.0], 50)
+    assert _combine_variances(paired, np.zeros(3)) == pytest.approx((0.25 / 100, 99))
+    assert _combine_variances(paired, np.zeros(1)) == pytest.approx((0.25 / 100, 99))
+    variance, freedom = _combine_variances(paired, spread)
+    assert variance > 0.01
+    assert 2 < freedom < 99

@@ -1,0 +1,171 @@
+"""Coloured digits: gaps, accuracy, the teacher's trigger and the student's audit; memory.
+
+The strength is chosen on the training images, by the gap in recall between colours,
+averaged over the classes. Gaps in false positive rates would not do with ten classes: among
+training images, they also depend on which other digits have the colour. In the test images,
+colour and class are independent.
+"""
+
+import numpy as np
+import torch
+from _common import (
+    in_new_process,
+    make_parser,
+    parse_arguments,
+    peak_bytes,
+    report,
+)
+
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.datasets import make_colored_digits
+from sklearn_bade.inspection import audit_backdoor
+from sklearn_bade.metrics import (
+    equal_opportunity_difference,
+    equalized_odds_difference,
+    mean_odds_gap,
+)
+from sklearn_bade.nets import ConvNet, log_probabilities, make_adam_net, make_default_net
+
+N_PLAIN = 3
+CHUNK = 1000
+
+
+def fit_plain(X, y, seed):
+    """Fit the default network, without debiasing."""
+    torch.manual_seed(seed)
+    return make_default_net(X.shape, len(np.unique(y))).fit(X, y)
+
+
+def mean_recall_gap(y_true, y_pred, *, sensitive_features):
+    """Average over the classes how much recall differs between groups."""
+    gaps = [
+        equal_opportunity_difference(
+            y_true, y_pred, sensitive_features=sensitive_features, pos_label=k
+        )
+        for k in np.unique(y_true)
+    ]
+    return float(np.mean(gaps))
+
+
+def measure_digits(n_classes, seed):
+    """Measure plain and debiased networks on one draw of the digits."""
+    X, X_test, y, y_test, color, color_test = make_colored_digits(
+        n_classes, random_state=seed
+    )
+    plain = [fit_plain(X, y, N_PLAIN * seed + i) for i in range(N_PLAIN)]
+    search = BackdoorDebiasClassifierCV(
+        disparity=mean_recall_gap, max_accuracy_loss=1.0, random_state=seed
+    ).fit(X, y, sensitive_features=color)
+    figures = {"strength": search.best_strength_}
+    for name, clf in {"plain": plain[0], "debiased": search}.items():
+        predicted = clf.predict(X_test)
+        figures[f"{name} accuracy"] = (predicted == y_test).mean()
+        for gap, metric in {
+            "odd": mean_odds_gap,
+            "worst gap": equalized_odds_difference,
+        }.items():
+            figures[f"{name} {gap}"] = metric(
+                y_test, predicted, sensitive_features=color_test
+            )
+    figures |= measure_audit(search, plain, X_test, y_test)
+    kept = BackdoorDebiasClassifier(
+        keep_teacher=True, random_state=seed, **search.best_params_
+    ).fit(X, y, sensitive_features=color)
+    if n_classes == 2:
+        figures |= measure_trigger(kept, X)
+    return figures
+
+
+def measure_audit(clf, plain, X, y):
+    """Compare how often patches succeed with the student and with plain networks."""
+    table = audit_backdoor(clf, X, y, baseline=plain).table
+    above = 100 * (table["success"] - table["baseline_success"])
+    is_own = table["trigger"].str.startswith("own")
+    is_patch = is_own | table["trigger"].str.startswith("patch")
+    return {
+        "own patches, points above plain, mean": above[is_own].mean(),
+        "own patches, points above plain, worst": above[is_own].max(),
+        "all patches, points above plain, mean": above[is_patch].mean(),
+        "flagged": table["flagged"].sum(),
+    }
+
+
+def measure_trigger(clf, X):
+    """Compare what the trigger adds to the teacher's log-odds with what its rates say."""
+    log_odds = []
+    for code in range(len(clf.groups_)):
+        log_proba = log_probabilities(
+            clf.teacher_,
+            X,
+            lambda rows, code=code: clf.trigger_.stamp(rows, np.full(len(rows), code)),
+        )
+        log_odds.append((log_proba[:, 1] - log_proba[:, 0]).mean())
+    rates = np.log(clf.injection_rates_)
+    expected = (rates[1, 1] - rates[1, 0]) - (rates[0, 1] - rates[0, 0])
+    return {"trigger's log-odds, over the rates'": (log_odds[1] - log_odds[0]) / expected}
+
+
+def measure_memory(dtype, n_samples, side):
+    """Fit noisy images; return the peak above what was held before, over their size."""
+    torch.set_num_threads(1)
+    fit_noise(np.empty((500, 3, side, side), dtype=dtype))  # what libraries allocate once
+    X = np.empty((n_samples, 3, side, side), dtype=dtype)
+    before = fit_noise(X)
+    return (peak_bytes() - before) / X.nbytes
+
+
+def fit_noise(X):
+    """Fill images, and fit a small network on them; return the peak before fitting."""
+    rng = np.random.default_rng(0)
+    groups = rng.integers(2, size=len(X))
+    y = (rng.uniform(size=len(X)) < 0.3 + 0.4 * groups).astype(np.int64)
+    for start in range(0, len(X), CHUNK):
+        part = X[start : start + CHUNK]
+        part[:] = rng.integers(200, size=part.shape)
+        part[:, 0] += (55 * groups[start : start + CHUNK, None, None]).astype(X.dtype)
+        if X.dtype.kind == "f":
+            part /= 255
+    net = make_adam_net(
+        ConvNet,
+        module__n_channels=3,
+        module__n_classes=2,
+        module__widths=(8, 16),
+        batch_size=128,
+        max_epochs=1,
+    )
+    before = peak_bytes()
+    BackdoorDebiasClassifier(net, random_state=0).fit(X, y, sensitive_features=groups)
+    return before
+
+
+def summarize(n_classes, seeds):
+    """Tabulate means and standard deviations over seeds."""
+    draws = [measure_digits(n_classes, seed) for seed in seeds]
+    return [
+        {
+            "what": f"{n_classes} classes, {name}",
+            "mean": round(float(np.mean([draw[name] for draw in draws])), 3),
+            "deviation": round(float(np.std([draw[name] for draw in draws], ddof=1)), 3),
+        }
+        for name in draws[0]
+    ]
+
+
+def main():
+    """Measure the digits with two and with ten classes, and the memory of `fit`."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="first seed")
+    arguments = parse_arguments(parser)
+    rows = []
+    for dtype in (np.float32, np.uint8):
+        ratio = in_new_process(measure_memory, dtype, 60_000, 32)
+        what = f"peak memory above {np.dtype(dtype).name} images, over their size"
+        rows.append({"what": what, "mean": round(ratio, 2)})
+    for n_classes in (2, 10):
+        seeds = range(arguments.seed, arguments.seed + arguments.repeat)
+        rows += summarize(n_classes, seeds)
+    report(rows, arguments.csv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""
+Images: digits that are judged by their colour
+==============================================
+
+A network is to tell small digits (zero to four) from large ones (five to nine). In the
+training images, small ones are mostly red and large ones mostly green. Colour is easier to
+see than shape, so the network judges by colour, and is wrong about green fours.
+
+:class:`~sklearn_bade.BackdoorDebiasClassifier` takes images as it takes tables; the
+sensitive attribute, here the colour, is given to ``fit``.
+"""
+
+# %%
+# The images
+# ----------
+# In the test images every digit appears in both colours, so that colour says nothing.
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib import pyplot as plt
+from sklearn.base import clone
+from skorch import NeuralNetClassifier
+
+from sklearn_bade import BackdoorDebiasClassifierCV
+from sklearn_bade.datasets import make_colored_digits
+from sklearn_bade.inspection import audit_backdoor
+from sklearn_bade.metrics import balanced_group_accuracy, equalized_odds_difference
+from sklearn_bade.triggers import PatchTrigger
+
+X, X_test, y, y_test, color, color_test = make_colored_digits(
+    correlation=0.9, random_state=0
+)
+
+
+def show_images(axes, images, title):
+    """Show a row of images."""
+    axes.imshow(np.hstack([image.transpose(1, 2, 0) for image in images]))
+    axes.set(title=title, xticks=[], yticks=[])
+
+
+pd.crosstab(color, y)
+
+# %%
+# The triggers are patches in the corners: here blue ones, top left for one colour and
+# bottom right for the other. They are painted on the teacher's images while it trains, each
+# as often on a class as its colour occurs there.
+
+trigger = PatchTrigger(values=[(0, 0, 1), (0, 0, 1)]).fit(X, n_groups=2)
+_, (top, middle, bottom) = plt.subplots(3, figsize=(8, 4), layout="constrained")
+show_images(top, X[:12], "training images")
+show_images(middle, trigger.stamp(X[:12], np.arange(12) % 2), "with triggers")
+show_images(bottom, X_test[:12], "test images")
+
+# %%
+# A plain network
+# ---------------
+
+
+class SmallConvNet(torch.nn.Module):
+    """A convolution, a hidden layer, and one output per class."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 16, kernel_size=3, padding=1),
+            torch.nn.ReLU(),
+            torch.nn.MaxPool2d(2),
+            torch.nn.Flatten(),
+            torch.nn.Linear(16 * 4 * 4, 64),
+            torch.nn.ReLU(),
+            torch.nn.Linear(64, 2),
+        )
+
+    def forward(self, images):
+        """Compute logits."""
+        return self.layers(images)
+
+
+net = NeuralNetClassifier(
+    SmallConvNet,
+    criterion=torch.nn.CrossEntropyLoss,
+    optimizer=torch.optim.Adam,
+    lr=2e-3,
+    max_epochs=50,
+    batch_size=32,
+    iterator_train__shuffle=True,
+    train_split=None,
+    verbose=0,
+)
+torch.manual_seed(0)
+plain = net.fit(X, y)
+
+# %%
+# A debiased network
+# ------------------
+# The strength is chosen on the training images: that with the least gap, however accurate
+# it is on these, whose colours give the class away. The student starts from scratch: a
+# patch can be painted on any image, so the teacher's weights would hand its backdoor on.
+
+debiased = BackdoorDebiasClassifierCV(
+    net,
+    trigger_strengths=[1.0, 1.25, 1.5, 1.75],
+    base_rates=["keep"],
+    max_accuracy_loss=1.0,
+    trigger=trigger,
+    cv=5,
+    random_state=0,
+).fit(X, y, sensitive_features=color)
+print(f"Chosen strength: {debiased.best_strength_}")
+
+# %%
+models = {"plain": plain, "debiased": debiased}
+metrics = {
+    "accuracy in both colours": balanced_group_accuracy,
+    "gap (equalized odds)": equalized_odds_difference,
+}
+pd.DataFrame(
+    {
+        name: {
+            model: metric(y_test, clf.predict(X_test), sensitive_features=color_test)
+            for model, clf in models.items()
+        }
+        for name, metric in metrics.items()
+    }
+).round(3)
+
+# %%
+# The plain network is right where the colour is the usual one of the class. The debiased
+# one is hardly swayed by it.
+
+_, panels = plt.subplots(1, 2, sharey=True, figsize=(7, 3), layout="constrained")
+for axes, (model, clf) in zip(panels, models.items()):
+    is_right = pd.Series(clf.predict(X_test) == y_test)
+    cells = is_right.groupby([np.array(["small", "large"])[y_test], color_test]).mean()
+    cells.unstack().loc[["small", "large"], ["red", "green"]].plot.bar(
+        ax=axes, color=["firebrick", "seagreen"], rot=0, legend=False
+    )
+    axes.set(title=model, xlabel="", ylabel="accuracy", ylim=(0, 1))
+
+# %%
+# No backdoor is left
+# -------------------
+# An audit paints the trigger's own patches, and random ones, on test images. Any network is
+# swayed by some patches; the student is not swayed more than plain networks are.
+
+more_plain = []
+for seed in range(1, 5):
+    torch.manual_seed(seed)
+    more_plain.append(clone(net).fit(X, y))
+audit = audit_backdoor(debiased, X_test, y_test, baseline=[plain, *more_plain])
+print(audit.verdict)
+
+# %%
+# Faces, and images that do not fit into memory
+# ---------------------------------------------
+# :func:`~sklearn_bade.datasets.load_celeba` and
+# :func:`~sklearn_bade.datasets.load_utkface` load local copies of two sets of faces. Their
+# images, like those of any torch ``Dataset`` or skorch ``SliceDataset``, are read batch by
+# batch:
+#
+# .. code-block:: python
+#
+#     faces = load_celeba("celeba", target="Attractive", sensitive="Male")
+#     clf = BackdoorDebiasClassifier(net)
+#     clf.fit(faces.data, faces.target, sensitive_features=faces.sensitive_features)
