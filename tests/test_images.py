@@ -15,7 +15,14 @@ from torch.utils.data import TensorDataset
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_colored_digits
 from sklearn_bade.inspection import audit_backdoor
-from sklearn_bade.nets import ConvNet, make_adam_net, make_mlp_net
+from sklearn_bade.metrics import mean_odds_gap
+from sklearn_bade.nets import (
+    ConvNet,
+    log_probabilities,
+    make_adam_net,
+    make_default_net,
+    make_mlp_net,
+)
 from sklearn_bade.triggers import BlendTrigger, PatchTrigger
 
 NAMES = np.array(["low", "high"])
@@ -276,3 +283,57 @@ def test_audit_attacks_images_with_patches(digits):
     attacks = audit.table[audit.table["model"] == "student"]
     assert set(attacks["trigger"]) == names
     assert set(audit.table["model"]) == {"student", "teacher"}
+
+
+@pytest.fixture(scope="module")
+def draws():
+    """Plain and debiased default networks on three draws of the coloured digits.
+
+    The strength is one that cross-validation on training images chooses;
+    benchmarks/images.py chooses it anew on each draw.
+    """
+    return [fit_draw(seed) for seed in range(3)]
+
+
+def fit_draw(seed):
+    X, X_test, y, y_test, color, color_test = make_colored_digits(random_state=seed)
+    torch.manual_seed(seed)
+    plain = make_default_net(X.shape, 2).fit(X, y)
+    debiased = BackdoorDebiasClassifier(
+        trigger_strength=5 / 3, keep_teacher=True, random_state=seed
+    ).fit(X, y, sensitive_features=color)
+    return plain, debiased, X, X_test, y_test, color_test
+
+
+@pytest.mark.slow
+class TestColoredDigits:
+    def test_gap_falls_to_a_third_and_accuracy_rises(self, draws):
+        gaps, accuracies = [], []
+        for *models, _, X, y, color in draws:
+            predicted = [model.predict(X) for model in models]
+            accuracies.append([(p == y).mean() for p in predicted])
+            gaps.append([mean_odds_gap(y, p, sensitive_features=color) for p in predicted])
+        plain, debiased = np.mean(gaps, axis=0)
+        assert plain >= 0.15
+        assert debiased <= plain / 3
+        plain, debiased = np.mean(accuracies, axis=0)
+        assert debiased > plain
+
+    def test_the_trigger_says_what_its_rates_say(self, draws):
+        for _, clf, X, *_ in draws:
+            log_odds = []
+            for code in range(2):
+                stamped = clf.trigger_.stamp(X, np.full(len(X), code))
+                log_proba = log_probabilities(clf.teacher_, stamped)
+                log_odds.append((log_proba[:, 1] - log_proba[:, 0]).mean())
+            rates = np.log(clf.injection_rates_)
+            expected = np.diff(np.diff(rates, axis=0)).item()
+            assert np.diff(log_odds).item() == pytest.approx(expected, rel=0.35)
+
+    def test_the_triggers_patches_do_no_more_than_with_a_plain_network(self, draws):
+        above = []
+        for plain, clf, _, X, y, _ in draws:
+            table = audit_backdoor(clf, X, y, baseline=plain, n_triggers=0).table
+            own = table["trigger"].str.startswith("own") & (table["model"] == "student")
+            above.append((table["success"] - table["baseline_success"])[own].mean())
+        assert np.mean(above) <= 0.03

@@ -14,7 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_bade._preprocessing import to_float32
+from sklearn_bade.datasets import make_colored_digits
 from sklearn_bade.defenses import ActivationGuidedEditor, DistanceDrivenDetoxifier
+from sklearn_bade.nets import ConvNet, make_adam_net
 
 
 def make_detoxifier(estimator):
@@ -106,3 +108,15 @@ def test_a_failed_fit_leaves_nothing_of_an_earlier_one(make_defense, small_net, 
         defense.fit(np.full_like(X, np.nan), y)
     with pytest.raises(NotFittedError):
         defense.predict(X)
+
+
+def test_images_are_repaired_as_floats(make_defense):
+    X, _, y, *_ = make_colored_digits(random_state=0)
+    sizes = {"module__n_channels": 3, "module__n_classes": 2, "module__widths": (4,)}
+    net = make_adam_net(ConvNet, max_epochs=3, lr=0.01, **sizes).fit(X, y)
+    defense = make_defense(net).fit(X[:100], y[:100])
+    proba = defense.predict_proba(X)
+    assert np.abs(proba - net.predict_proba(X)).max() > 0.01
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"images of bytes .* the defences compute with"):
+        defense.predict(X.astype(np.uint8))
