@@ -29,7 +29,7 @@ from sklearn_bade.metrics import balanced_group_accuracy, equalized_odds_differe
 from sklearn_bade.triggers import PatchTrigger
 
 X, X_test, y, y_test, color, color_test = make_colored_digits(
-    correlation=0.9, random_state=0
+    correlation=0.9, random_state=1
 )
 
 
