@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
 )
 from skorch import NeuralNetClassifier
 
-from ._containers import take_rows
+from ._containers import greatest_value, take_rows
 from ._group_signal import find_memberships, warn_of_faint_signal
 from ._groups import (
     DEFAULT_BINS,
@@ -502,7 +502,9 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             if len(raw.shape) == 2:
                 case.preprocessing = make_default_preprocessing()
             features = to_net_rows(self._fit_preprocessing(case, case.preprocessing, raw))
-            classifier = make_default_net(features.shape, len(self.classes_))
+            classifier = make_default_net(
+                features.shape, len(self.classes_), greatest_value(features)
+            )
             case.learner = make_learner(classifier)
         else:
             case.learner = make_learner(classifier)

@@ -32,6 +32,12 @@ def row_slices(shape):
     return [slice(start, start + n_rows) for start in range(0, shape[0], n_rows)]
 
 
+def greatest_value(X):
+    """Find the greatest absolute value among the first rows; 1 where all are zero."""
+    rows = X[row_slices(X.shape)[0]]
+    return float(np.abs(rows, dtype=np.float64).max()) or 1.0
+
+
 def take_rows(X, positions):
     """Select rows of any container; those of a dataset are not read yet."""
     if isinstance(X, LazyRows):

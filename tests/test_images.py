@@ -29,7 +29,7 @@ NAMES = np.array(["low", "high"])
 
 
 class FloatConvNet(ConvNet):
-    """A module that takes it for granted that images are floats."""
+    """A module that takes it for granted that images are floats of a small range."""
 
     def forward(self, X):
         return self.classify(self.convolutions(X))
@@ -197,6 +197,17 @@ class TestOptions:
         clf.fit(X[:100], y[:100], sensitive_features=color[:100])
         assert isinstance(clf.student_.module_, ConvNet)
         assert clf.predict(X).shape == y.shape
+
+    def test_default_network_takes_floats_of_any_scale(self, digits):
+        X, y, color = digits
+        one, same = (
+            debias()
+            .set_params(estimator=None)
+            .fit(scale * X[:100], y[:100], sensitive_features=color[:100])
+            .predict_proba(scale * X)
+            for scale in (1, 256)
+        )
+        np.testing.assert_allclose(one, same, rtol=1e-3)
 
     def test_pipelines_may_make_images_or_flatten_them(self, digits, expected):
         X, y, color = digits

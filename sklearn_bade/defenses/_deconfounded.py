@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skorch import NeuralNetClassifier
 
+from .._containers import greatest_value
 from .._preprocessing import make_default_preprocessing, split_pipeline
 from .._progress import progress_bar
 from .._validation import encode_labels, forget_fit, validate_labels
@@ -200,7 +201,7 @@ class DeconfoundedClassifier(NetDefense):
             X = self._preprocessing.fit_transform(X, y)
         X = to_floats(X)
         if net is None:
-            net = make_default_net(X.shape, len(self.classes_))
+            net = make_default_net(X.shape, len(self.classes_), greatest_value(X))
         if not isinstance(net, NeuralNetClassifier):
             raise TypeError(
                 "The defence trains a skorch.NeuralNetClassifier, alone or at the end of "

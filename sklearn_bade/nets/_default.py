@@ -70,6 +70,9 @@ class ConvNet(torch.nn.Module):
     widths : tuple of int, default=(16, 32)
         Channels of the convolutions, each of which halves height and width.
 
+    scale : float, default=1.0
+        What floats are divided by; bytes are divided by 255.
+
     Examples
     --------
     >>> import torch
@@ -78,8 +81,9 @@ class ConvNet(torch.nn.Module):
     torch.Size([5, 2])
     """
 
-    def __init__(self, n_channels, n_classes, widths=(16, 32)):
+    def __init__(self, n_channels, n_classes, widths=(16, 32), scale=1.0):
         super().__init__()
+        self.scale = scale
         layers = []
         for n_in, n_out in pairwise([n_channels, *widths]):
             convolution = torch.nn.Conv2d(n_in, n_out, kernel_size=3, padding=1)
@@ -96,15 +100,14 @@ class ConvNet(torch.nn.Module):
         Parameters
         ----------
         X : torch.Tensor of shape (n_samples, n_channels, height, width)
-            Images; bytes are divided by 255.
+            Images.
 
         Returns
         -------
         logits : torch.Tensor of shape (n_samples, n_classes)
             Unnormalised log-probabilities.
         """
-        if X.dtype == torch.uint8:
-            X = X.float() / 255
+        X = X.float() / 255 if X.dtype == torch.uint8 else X / self.scale
         return self.classify(self.convolutions(X))
 
 
@@ -142,7 +145,7 @@ def make_mlp_net(n_features, n_classes, **settings):
     )
 
 
-def make_default_net(shape, n_classes):
+def make_default_net(shape, n_classes, scale=1.0):
     """Size a network and its training by the data.
 
     Small data gets small batches and many epochs, large data large batches and few,
@@ -156,6 +159,9 @@ def make_default_net(shape, n_classes):
 
     n_classes : int
         Number of classes.
+
+    scale : float, default=1.0
+        Greatest absolute value in images of floats.
 
     Returns
     -------
@@ -189,5 +195,6 @@ def make_default_net(shape, n_classes):
         module__n_channels=shape[1],
         module__n_classes=n_classes,
         module__widths=(16, 32, 64, 64)[:n_halvings],
+        module__scale=scale,
         **settings,
     )

@@ -12,8 +12,11 @@ from sklearn.preprocessing import StandardScaler
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
+from sklearn_bade.datasets import make_colored_digits, poison
 from sklearn_bade.defenses import DeconfoundedClassifier
+from sklearn_bade.nets import make_default_net
 from sklearn_bade.nets._reweighting import _Critic
+from sklearn_bade.triggers import PatchTrigger
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +144,18 @@ def test_digits(kind):
     accuracy, _ = bed.figures(clf.fit(*bed.trained))
     assert not clf.has_backdoor_
     assert accuracy >= clean - 0.03
+
+
+@pytest.mark.slow
+def test_images():
+    """All poisoned images are found, and no clean one."""
+    X, _, y, *_ = make_colored_digits(correlation=0.0, random_state=0)
+    trigger = PatchTrigger(size=2).fit(X)
+    X, y, is_poisoned = poison(X, y, trigger=trigger, target_class=0, random_state=0)
+    net = make_default_net(X.shape, 2).set_params(max_epochs=10)
+    clf = DeconfoundedClassifier(net, random_state=0).fit(X, y)
+    assert clf.has_backdoor_
+    assert ((clf.sample_weight_ == 0) == is_poisoned).mean() > 0.99
 
 
 @pytest.mark.slow
