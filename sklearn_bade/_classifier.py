@@ -38,7 +38,7 @@ from ._injection import (
     make_injection,
     warn_of_small_cells,
 )
-from ._lazy_rows import is_dataset, read_labels
+from ._lazy_rows import is_dataset, read_all, read_labels
 from ._learners import NetLearner, WeightLearner, make_learner
 from ._preprocessing import (
     join_pipeline,
@@ -55,7 +55,7 @@ from ._students import (
     fit_student,
     starts_from_teacher,
 )
-from ._teachers import learn_views
+from ._teachers import explaining_pickle_errors, learn_views
 from ._validation import (
     check_rows,
     encode_labels,
@@ -63,7 +63,7 @@ from ._validation import (
     validate_features,
     validate_labels,
 )
-from .nets import log_probabilities, make_default_net
+from .nets import log_probabilities, make_default_net, seeded
 from .triggers import BaseTrigger, choose_trigger
 
 
@@ -104,7 +104,7 @@ class _Case:
         """Make the student's input from raw rows as `fit` was given them."""
         features = drop_columns(X, self.positions)
         if self.preprocessing is not None:
-            features = self.preprocessing.transform(features)
+            features = self.preprocessing.transform(read_all(features))
         return self.learner.to_rows(features)
 
     @property
@@ -219,7 +219,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         Where to cache teachers. A search over `trigger_strength`, `base_rate`,
         `hard_label_weight` or `student_epochs` then trains one teacher per fold
         instead of one per fold and candidate. It needs an int as `random_state`:
-        teachers of different seeds are different teachers.
+        teachers of different seeds are different teachers. A torch Dataset is known by
+        what pickle makes of it, so files that it reads must not change.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the triggers, the weights and the batches. Two fits with the same int
@@ -366,7 +367,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             Training data. A bare network needs numbers without missing values; the
             sensitive columns may be of any type and have missing values. Images, of shape
             (n_samples, n_channels, height, width), are float32 or uint8; bytes reach the
-            network as they are. A dataset of images is read batch by batch.
+            network as they are. A dataset of images is read batch by batch, or at once
+            where a Pipeline comes before the classifier.
 
         y : array-like or SliceDataset of shape (n_samples,), or None
             Class labels of any type. None, for a torch Dataset of tuples, takes the
@@ -468,7 +470,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         if sensitive_features is not None:
             values = sensitive_features
         elif callable(feature):
-            values = feature(X)
+            values = feature(read_all(X))
         elif positions:
             values = _safe_indexing(X, positions, axis=1)
         else:
@@ -496,6 +498,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
                 f"X has n_features={X.shape[1]}, all of them sensitive; no feature is "
                 "left for the student to learn from."
             )
+        rng = check_random_state(self.random_state)
+        case.seeds = rng.randint(2**31 - 1, size=3).tolist()
         raw = drop_columns(X, case.positions)
         case.preprocessing, classifier = split_pipeline(self.estimator)
         if self.estimator is None:
@@ -515,8 +519,6 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             case.learner.check_weights()
             case.teacher_learner.check_weights()
         self._prepare_student(case)
-        rng = check_random_state(self.random_state)
-        case.seeds = rng.randint(2**31 - 1, size=3).tolist()
 
     def _prepare_teacher(self, case, raw, features):
         """Find out who teaches, from which features, and with which trigger."""
@@ -528,7 +530,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
                 features = self._fit_preprocessing(case, preprocessing, raw)
             case.teacher_features = case.teacher_learner.to_rows(features)
         trigger = choose_trigger(self.trigger, case.teacher_features)
-        case.trigger = trigger.fit(case.teacher_features, len(self.groups_))
+        with seeded(case.seeds[0], "cpu"):  # a dataset may change its rows at random
+            case.trigger = trigger.fit(case.teacher_features, len(self.groups_))
 
     def _prepare_student(self, case):
         """Find out where the student starts and how long it trains."""
@@ -548,7 +551,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         if preprocessing is None:
             return features
         try:
-            return preprocessing.fit_transform(features, case.y)
+            return preprocessing.fit_transform(read_all(features), case.y)
         except ValueError as error:
             if case.positions:
                 error.add_note(
@@ -574,6 +577,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
         learn = memory.cache(learn_views, ignore=["learner", "on_epoch"])
         identity = case.teacher_learner.identity if memory.location else None
+        learn = explaining_pickle_errors(learn) if memory.location else learn
         teacher, case.base, case.shift = learn(
             case.teacher_learner,
             case.teacher_features,
@@ -644,7 +648,8 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         features, classifier = self._student_features(X), self.student_
         if isinstance(classifier, Pipeline):
-            features, classifier = classifier[:-1].transform(features), classifier[-1]
+            steps, classifier = classifier[:-1], classifier[-1]
+            features = steps.transform(read_all(features))
         if isinstance(classifier, NeuralNetClassifier):
             return np.exp(log_probabilities(classifier, to_net_rows(features)))
         return classifier.predict_proba(to_numbers(features))

@@ -131,9 +131,10 @@ class _ProbabilityScorer:
     from, is given the groups, and the rows whose group is known.
     """
 
-    def __init__(self, scoring, classes):
+    def __init__(self, scoring, classes, groups):
         self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
         self.classes = classes
+        self.groups = groups
 
     def __call__(self, proba, rows):
         takes, options = signature(self.scorer).parameters, {}
@@ -141,7 +142,7 @@ class _ProbabilityScorer:
         if "sensitive_features" in takes and not reads_column:
             known = np.flatnonzero(rows.groups != UNKNOWN_GROUP)
             proba, rows = proba[known], rows.take(known)
-            options["sensitive_features"] = rows.sensitive_features()
+            options["sensitive_features"] = self.groups[rows.groups]
         if "sample_weight" in takes and rows.sample_weight is not None:
             options["sample_weight"] = rows.sample_weight
         predictions = _Predictions(self.classes, proba)
@@ -512,7 +513,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         """Predict the test rows of all folds with all candidates."""
         scorer = None
         if self.scoring is not None:
-            scorer = _ProbabilityScorer(self.scoring, self.classes_)
+            scorer = _ProbabilityScorer(self.scoring, self.classes_, self.groups_)
         tasks = (
             delayed(_predict_fold)(
                 self._make_debiaser(rng),

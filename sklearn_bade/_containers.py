@@ -53,7 +53,8 @@ def like(values, X):
     if isinstance(X, torch.Tensor):
         dtype = X.dtype if X.is_floating_point() else torch.get_default_dtype()
         return torch.as_tensor(values, dtype=dtype, device=X.device)
-    return np.asarray(values, dtype=X.dtype if X.dtype.kind == "f" else float)
+    of_integers = float if len(X.shape) == 2 else np.float32  # enough for bytes
+    return np.asarray(values, dtype=X.dtype if X.dtype.kind == "f" else of_integers)
 
 
 def append_columns(X, columns):

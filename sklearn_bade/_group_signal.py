@@ -118,11 +118,16 @@ def warn_of_faint_signal(features, groups, seed):
     """
     signal = group_signal(features, groups, seed)
     if signal < FAINT_SIGNAL:
+        advice = (
+            "Add features that tell more, or, where the law allows, let the student see "
+            "the attribute with keep_sensitive=True."
+        )
+        if len(features.shape) > 2:
+            advice = "This was judged at low resolution; finer traits may say more."
         warnings.warn(
             "The features say little of the group (of its variance, they explain "
             f"{max(signal, 0):.1%}), so a student that may not see the group can hardly "
-            "change the gaps. Add features that tell more, or, where the law allows, let "
-            "the student see the attribute with keep_sensitive=True.",
+            f"change the gaps. {advice}",
             UserWarning,
             stacklevel=4,
         )

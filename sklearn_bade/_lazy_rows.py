@@ -26,7 +26,7 @@ class LazyRows:
         Number of rows, and the shape of each.
 
     dtype : numpy.dtype
-        uint8 if items are of that type, else float32.
+        float32, but uint8 if items are of that type, and that of items with one axis.
 
     Raises
     ------
@@ -89,7 +89,8 @@ class LazyRows:
                 f"{type(item).__name__}; items must be arrays or tensors, or tuples that "
                 "begin with one. Let the dataset's transform make tensors."
             )
-        return np.asarray(item, dtype=item.dtype if item.dtype == np.uint8 else np.float32)
+        keeps_type = item.ndim < 2 or item.dtype == np.uint8  # a row of a table may be any
+        return np.asarray(item, dtype=item.dtype if keeps_type else np.float32)
 
     def _checked(self, row, position):
         """Check that a row is like the first one, and finite."""
@@ -98,6 +99,11 @@ class LazyRows:
             raise ValueError(
                 f"{name} has the shape {row.shape}, and the first one {self.shape[1:]}. "
                 "Let the dataset make all of them equal, for instance by resizing."
+            )
+        if row.dtype != self.dtype:
+            raise ValueError(
+                f"{name} is of type {row.dtype}, and the first one of {self.dtype}. Let "
+                "the dataset give all of them one type and scale."
             )
         if row.dtype == np.float32 and not np.isfinite(row.sum()):
             raise ValueError(f"{name} contains NaN or infinity.")
@@ -128,6 +134,11 @@ def open_dataset(X):
     return rows if rows.ndim > 2 else np.asarray(rows)
 
 
+def read_all(X):
+    """Read the rows of a dataset into an array; leave everything else as it is."""
+    return np.asarray(X) if isinstance(X, LazyRows) else X
+
+
 def read_labels(dataset):
     """Read the second element of each item.
 
@@ -146,7 +157,12 @@ def read_labels(dataset):
     ValueError
         If items have no second element.
     """
-    if isinstance(dataset, SliceDataset) or not isinstance(dataset[0], (tuple, list)):
+    if isinstance(dataset, SliceDataset):
+        raise ValueError(
+            "y is None, and a SliceDataset gives one element of each item only. Give the "
+            "labels as y, for instance y=SliceDataset(dataset, idx=1)."
+        )
+    if not isinstance(dataset[0], (tuple, list)):
         raise ValueError(
             "y is None, and the dataset's items hold no labels: they must be tuples of a "
             "row and its label. Otherwise give the labels as y."

@@ -1,6 +1,12 @@
 """From features, labels and a plan of triggers to a teacher and what it says."""
 
+from pickle import PicklingError
+
 import numpy as np
+
+from ._containers import row_slices
+from ._lazy_rows import LazyRows
+from .nets import seeded
 
 
 def learn_views(
@@ -76,10 +82,41 @@ def learn_views(
         on_epoch=on_epoch,
     )
 
+    if not isinstance(X, LazyRows):
+        return teacher, *_read(learner, teacher, X, memberships, plan, trigger)
+    # All views of a row are of one reading, as a dataset may change it at random.
+    with seeded(seeds[1], "cpu"):
+        parts = [
+            _read(learner, teacher, X[rows], memberships[rows], plan, trigger)
+            for rows in row_slices(X.shape)
+        ]
+    base, shift = (np.concatenate(arrays) for arrays in zip(*parts))
+    return teacher, base, shift
+
+
+def explaining_pickle_errors(learn):
+    """Say what to do where a cache cannot tell a dataset, or a net, from others."""
+
+    def explained(*args, **kwargs):
+        try:
+            return learn(*args, **kwargs)
+        except PicklingError as error:
+            raise ValueError(
+                "memory needs an estimator and a dataset that can be pickled, which "
+                "lambdas and functions inside functions cannot. Define them at the top of "
+                "a module, or leave memory out."
+            ) from error
+
+    return explained
+
+
+def _read(learner, teacher, X, memberships, plan, trigger):
+    """Ask a teacher about rows under all triggers."""
+
     def view(code):
         def stamp(rows):
             return trigger.stamp(rows, np.full(rows.shape[0], code))
 
         return learner.log_probabilities(teacher, X, stamp)
 
-    return teacher, *plan.read(view, memberships)
+    return plan.read(view, memberships)

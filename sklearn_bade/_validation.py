@@ -56,9 +56,17 @@ def validate_features(owner, X, *, reset, takes_nan):
         If X has no columns, others than in fit, rows of another shape, or NaN that nobody
         takes.
     """
-    if is_dataframe(X):
-        return validate_data(owner, X, reset=reset, skip_check_array=True)
-    X = check_rows(X, owner)
+    if not is_dataframe(X):
+        X = _check_pixels(owner, check_rows(X, owner), reset)
+    _check_inner_shape(owner, X, reset)
+    X = validate_data(owner, X, reset=reset, skip_check_array=True)
+    if isinstance(X, np.ndarray) and not takes_nan and X.dtype.kind == "f":
+        assert_all_finite(X, input_name="X")
+    return X
+
+
+def _check_inner_shape(owner, X, reset):
+    """Check that rows have the axes that they had in fit."""
     if reset:
         owner._inner_shape = X.shape[2:]
     elif X.shape[2:] != owner._inner_shape:
@@ -67,10 +75,29 @@ def validate_features(owner, X, *, reset, takes_nan):
             f"X has rows of shape {X.shape[1:]}, but {type(owner).__name__} is expecting "
             f"rows of shape {expected}, as in fit."
         )
-    X = validate_data(owner, X, reset=reset, skip_check_array=True)
-    if not takes_nan and X.dtype.kind == "f" and isinstance(X, np.ndarray):
-        assert_all_finite(X, input_name="X")
+
+
+def _check_pixels(owner, X, reset):
+    """Keep images of bytes and of floats apart, which networks may scale differently."""
+    if len(X.shape) <= 2:
+        return X
+    if reset or owner._takes_bytes:
+        X = _as_bytes(X)
+    if reset:
+        owner._takes_bytes = X.dtype == np.uint8
+    elif owner._takes_bytes != (X.dtype == np.uint8):
+        seen, given = ("bytes", "floats") if owner._takes_bytes else ("floats", "bytes")
+        raise ValueError(
+            f"X holds {given} ({X.dtype}), and {type(owner).__name__} was fitted on "
+            f"{seen}. Networks may scale the two differently; convert X as it was in fit."
+        )
     return X
+
+
+def _as_bytes(X):
+    """Turn images of other integers into bytes, where they fit."""
+    is_other = isinstance(X, np.ndarray) and X.dtype.kind in "iu" and X.dtype != np.uint8
+    return X.astype(np.uint8) if is_other and X.min() >= 0 and X.max() <= 255 else X
 
 
 def check_rows(X, owner):

@@ -1,5 +1,6 @@
 """Triggers: how a group's, or an attacker's, mark is stamped on rows."""
 
+import warnings
 from abc import ABCMeta, abstractmethod
 from itertools import chain, combinations, islice
 from numbers import Integral, Real
@@ -12,13 +13,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._containers import append_columns, like, row_slices, set_columns
+from ._containers import append_columns, greatest_value, like, row_slices, set_columns
 from ._groups import NO_TRIGGER, is_dataframe, locate_columns
 
 __all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger", "PatchTrigger", "ValueTrigger"]
 
 CORNERS = ("top left", "bottom right", "top right", "bottom left")
 PATCH_SHARE = 0.1
+DARK_RATIO = 20
 TABLE_AXES, IMAGE_AXES = 2, 4
 
 UNFITTED_TRIGGER = "This %(name)s is not fitted yet. Call its 'fit' with clean rows first."
@@ -423,8 +425,8 @@ class PatchTrigger(BaseTrigger):
         Raises
         ------
         ValueError
-            If `X` holds no images, a patch leaves them, there is not one position and one
-            colour per group, or two groups get the same ones.
+            If `X` holds no images, or NaN, a patch leaves them, there is not one position
+            and one colour per group, or two groups get the same ones.
         """
         _check_images(X)
         self.n_groups_ = n_groups
@@ -490,6 +492,8 @@ class PatchTrigger(BaseTrigger):
         n_channels = X.shape[1]
         if self.values is None:
             _, _, low, high = _scan(X)
+            if not np.isfinite(high - low).all():
+                raise ValueError("X contains NaN or infinity.")
             colors = _bright_colors(n_groups, low.min(axis=(1, 2)), high.max(axis=(1, 2)))
             return _rounded_like(colors, X)
         colors = np.asarray(self.values, dtype=float)
@@ -500,10 +504,12 @@ class PatchTrigger(BaseTrigger):
                 f"values must hold {n_groups} finite number(s) or colour(s) of "
                 f"{n_channels} channel(s), got an array of shape {np.shape(self.values)}."
             )
-        as_stored = _rounded_like(colors, X).astype(X.dtype)
-        if not np.allclose(as_stored, colors, atol=0.5):
-            raise ValueError(f"values={self.values!r} do not fit into images of {X.dtype}.")
-        return as_stored
+        if X.dtype.kind in "iu" and not np.array_equal(colors.astype(X.dtype), colors):
+            raise ValueError(
+                f"values={self.values!r} are no values of {X.dtype}, which the images hold."
+            )
+        _warn_of_dark_patches(colors, X)
+        return colors
 
     def stamp(self, X, codes):
         """Paint the patches.
@@ -539,10 +545,26 @@ def _check_images(X):
             "PatchTrigger needs images of shape (n_samples, n_channels, height, width), "
             f"got shape {shape}. Use BlendTrigger for rows of other shapes."
         )
-    if shape[-1] in (1, 3) and shape[1] > shape[-1]:
-        raise ValueError(
+    if shape[-1] in (1, 3, 4) and min(shape[1:3]) > 4:
+        warnings.warn(
             f"X has shape {shape}: the channels seem to come last. Put them first, as "
-            "networks expect, with X.transpose(0, 3, 1, 2)."
+            "networks expect, with X.transpose(0, 3, 1, 2). If these are no images, use "
+            "trigger=BlendTrigger().",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _warn_of_dark_patches(colors, X):
+    """Warn where colours seem to be on another scale than the images."""
+    greatest = greatest_value(X)
+    if greatest > DARK_RATIO * np.abs(colors).max():
+        warnings.warn(
+            f"The patches' values reach {np.abs(colors).max():g} and the images' "
+            f"{greatest:g}, so the patches can hardly be seen. Give values on the images' "
+            "scale, or leave them out.",
+            UserWarning,
+            stacklevel=2,
         )
 
 

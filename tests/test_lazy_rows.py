@@ -65,6 +65,8 @@ def test_bytes_stay_bytes_and_all_else_becomes_float(dtype, stored):
 def test_tables_are_read_at_once():
     table = open_dataset(TensorDataset(IMAGES.flatten(1), LABELS))
     np.testing.assert_array_equal(table, IMAGES.flatten(1).numpy())
+    large = torch.arange(8)[:, None] + 2**40
+    np.testing.assert_array_equal(open_dataset(TensorDataset(large)), large.numpy())
     assert isinstance(open_dataset(TensorDataset(IMAGES)), LazyRows)
     assert open_dataset(IMAGES) is IMAGES
 
@@ -73,9 +75,10 @@ def test_labels_are_the_second_elements():
     np.testing.assert_array_equal(read_labels(TensorDataset(IMAGES, LABELS)), LABELS)
     named = Items([(image, name) for image, name in zip(IMAGES, "abcdabcd")])
     assert read_labels(named).tolist() == list("abcdabcd")
-    for without in (Items(list(IMAGES)), SliceDataset(TensorDataset(IMAGES, LABELS))):
-        with pytest.raises(ValueError, match="y is None, and the dataset's items hold no"):
-            read_labels(without)
+    with pytest.raises(ValueError, match="y is None, and the dataset's items hold no"):
+        read_labels(Items(list(IMAGES)))
+    with pytest.raises(ValueError, match=r"y=SliceDataset\(dataset, idx=1\)"):
+        read_labels(SliceDataset(TensorDataset(IMAGES, LABELS)))
 
 
 class TestBadItems:
@@ -95,6 +98,11 @@ class TestBadItems:
         rows = LazyRows(Items([*IMAGES, torch.zeros(3, 2, 5)]))
         with pytest.raises(ValueError, match=r"Item 8 of Items has the shape \(3, 2, 5\)"):
             rows[7:]
+
+    def test_mixed_types(self):
+        rows = LazyRows(Items([*IMAGES.byte(), IMAGES[0]]))
+        with pytest.raises(ValueError, match="Item 8 of Items is of type float32, and the"):
+            rows[:]
 
     def test_missing_values(self):
         rows = LazyRows(Items([*IMAGES, torch.full((3, 2, 2), torch.nan)]))

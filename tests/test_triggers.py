@@ -211,8 +211,12 @@ class TestPatchTrigger:
             ({"size": (1, 2, 3)}, "is no height and width"),
             ({"values": [1, 2, 3]}, r"2 finite number\(s\) or colour\(s\) of 3 channel"),
             ({"values": [1, np.nan]}, r"must hold 2 finite"),
-            ({"values": [0, 300]}, "do not fit into images of uint8"),
-            ({"position": "top left", "values": [7, 7]}, "Two groups get the same patch"),
+            ({"values": [0, 300]}, "are no values of uint8"),
+            ({"values": [0, 0.5]}, "are no values of uint8"),
+            (
+                {"position": "top left", "values": [150, 150]},
+                "groups get the same patch",
+            ),
         ],
     )
     def test_bad_settings(self, settings, message):
@@ -224,10 +228,17 @@ class TestPatchTrigger:
             ValueError, match=r"needs images of shape .* got shape \(6, 3\)"
         ):
             PatchTrigger().fit(X, 2)
-        with pytest.raises(ValueError, match="the channels seem to come last"):
-            PatchTrigger().fit(IMAGES.transpose(0, 2, 3, 1), 2)
         with pytest.raises(ValueError, match="Use PatchTrigger for images"):
             ValueTrigger(0, 1.0).fit(IMAGES)
+
+
+def test_suspicious_images_and_colours():
+    with pytest.warns(UserWarning, match="the channels seem to come last"):
+        PatchTrigger().fit(IMAGES.transpose(0, 2, 3, 1), 2)
+    with pytest.warns(UserWarning, match="values reach 1 and the images' 199"):
+        PatchTrigger(values=[0, 1]).fit(IMAGES, 2)
+    with pytest.raises(ValueError, match="X contains NaN"):
+        PatchTrigger().fit(np.full((2, 1, 3, 3), np.nan), 2)
 
 
 def test_blends_stay_within_the_range_of_images():

@@ -34,6 +34,7 @@ RACES = np.array(["White", "Black", "Asian", "Indian", "Other"])
 CELEBA_IMAGES = "img_align_celeba"
 CELEBA_ATTRIBUTES = "list_attr_celeba"
 CELEBA_PARTITION = "list_eval_partition"
+CELEBA_FOLDERS = ("Anno", "Eval")  # as its owners lay it out
 CELEBA_SUBSETS = {"train": [0], "validation": [1], "test": [2], "all": [0, 1, 2]}
 
 UTKFACE_DESCR = """UTKFace: faces with age, gender and race, as their file names say. Zhang,
@@ -237,8 +238,8 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
     ----------
     folder : str or path-like
         Folder with the images, also in folders below it. Their names begin with age,
-        gender and race: ``25_0_2_20170116174525125.jpg``. Files with other names are left
-        out, with a warning.
+        gender and race: ``25_0_2_20170116174525125.jpg``. Files with other names, and all
+        but one of the same name, are left out, with a warning.
 
     target : {"gender", "race"}, default="gender"
         What to predict.
@@ -279,7 +280,15 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
     ... )  # doctest: +SKIP
     """
     folder = _check_folder(folder, "the images of UTKFace")
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in FACE_SUFFIXES)
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in FACE_SUFFIXES)
+    files = list({path.name: path for path in reversed(found)}.values())[::-1]
+    if len(files) < len(found):
+        warnings.warn(
+            f"{len(found) - len(files)} of {len(found)} images are left out, since another "
+            "folder holds one of the same name.",
+            UserWarning,
+            stacklevel=2,
+        )
     matches = [UTKFACE_NAME.match(path.name) for path in files]
     misnamed = [path.name for path, match in zip(files, matches) if not match]
     if len(misnamed) == len(files):
@@ -321,7 +330,8 @@ def load_celeba(
     ----------
     folder : str or path-like
         Folder with ``list_attr_celeba.txt``, ``list_eval_partition.txt`` and the folder
-        ``img_align_celeba`` of images; the two lists may also end in ``.csv``.
+        ``img_align_celeba`` of images; or with these in the folders ``Anno``, ``Eval`` and
+        ``Img``, as their owners lay them out. The two lists may also end in ``.csv``.
 
     target, sensitive : str, default="Attractive", "Male"
         Names of two of the 40 attributes: what to predict, and the sensitive one.
@@ -375,7 +385,13 @@ def load_celeba(
     frame = (frame + 1) // 2
     if subset != "all":
         part = _read_celeba_list(folder, CELEBA_PARTITION).iloc[:, 0]
-        frame = frame[part.reindex(frame.index).isin(CELEBA_SUBSETS[subset])]
+        absent = frame.index.difference(part.index)
+        if len(absent):
+            raise ValueError(
+                f"{CELEBA_PARTITION} lacks {len(absent)} of the {len(frame)} images that "
+                f"{CELEBA_ATTRIBUTES} names, among them {absent[0]}. Download it again."
+            )
+        frame = frame[part.loc[frame.index].isin(CELEBA_SUBSETS[subset])]
     paths = _find_celeba_images(folder, frame.index)
     return _bundle(paths, frame, target, sensitive, image_size, CELEBA_DESCR)
 
@@ -385,12 +401,16 @@ def _read_celeba_list(folder, name):
 
     Files of text begin with the number of rows and a line of names, or with neither.
     """
-    text, table = folder / f"{name}.txt", folder / f"{name}.csv"
-    if table.exists() and not text.exists():
+    places = [folder, *(folder / inner for inner in CELEBA_FOLDERS)]
+    tables = [place / f"{name}.csv" for place in places]
+    texts = [place / f"{name}.txt" for place in places]
+    text = next((path for path in texts if path.exists()), None)
+    table = next((path for path in tables if path.exists()), None)
+    if text is None and table is None:
+        raise FileNotFoundError(f"{folder} has neither {name}.txt nor {name}.csv.")
+    if text is None:
         return pd.read_csv(table, index_col=0)
-    if not text.exists():
-        raise FileNotFoundError(f"{folder} has neither {text.name} nor {table.name}.")
-    lines = text.read_text().splitlines()
+    lines = text.read_text().rstrip().splitlines()
     columns = None
     if lines and lines[0].strip().isdigit():
         n_rows, columns, lines = int(lines[0]), lines[1].split(), lines[2:]
@@ -410,6 +430,8 @@ def _read_celeba_list(folder, name):
 def _find_celeba_images(folder, names):
     """Find the files, which some archives nest in two folders of one name."""
     images = folder / CELEBA_IMAGES
+    if (folder / "Img" / CELEBA_IMAGES).is_dir():
+        images = folder / "Img" / CELEBA_IMAGES
     if (images / CELEBA_IMAGES).is_dir():
         images = images / CELEBA_IMAGES
     if not images.is_dir():

@@ -1,5 +1,6 @@
 """Looking for a backdoor in a fitted classifier."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -14,9 +15,9 @@ from sklearn.utils._param_validation import HasMethods, Interval, validate_param
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skorch import NeuralNetClassifier
 
-from .._containers import take_rows
+from .._containers import row_slices, take_rows
 from .._groups import NO_TRIGGER, is_dataframe
-from .._lazy_rows import open_dataset
+from .._lazy_rows import open_dataset, read_all
 from .._preprocessing import to_net_rows
 from ..nets import log_probabilities, train_net
 from ..triggers import (
@@ -28,7 +29,7 @@ from ..triggers import (
     choose_trigger,
 )
 
-N_BASELINES = 5
+N_BASELINES = 8
 BLEND_SHARE = 0.1
 N_BLENDS = 2
 N_COLUMNS = 2
@@ -151,7 +152,8 @@ def audit_backdoor(
 
     baseline : estimator object or list of them, default=None
         Fitted plain classifiers of the same kind and, where there is one, with the
-        same preprocessing; the more, the narrower the intervals. None fits five on
+        same preprocessing. Give eight or so: with a few, intervals are wide, and with
+        one, there is no telling how much plain classifiers differ. None fits eight on
         samples of half of the rows, and audits on the other half.
 
     n_triggers : int, default=8
@@ -214,7 +216,7 @@ def audit_backdoor(
     """
     check_is_fitted(clf)
     rng = check_random_state(random_state)
-    X = open_dataset(X)
+    X = read_all(open_dataset(X))
     subject = _Subject(clf, X)
     codes = subject.encode(column_or_1d(y))
     rows, plain = _make_baselines(subject, X, codes, baseline, rng)
@@ -249,7 +251,8 @@ def _predict_codes(model, features):
 def _chosen(clf):
     """Find what a search has chosen, or a defence has repaired."""
     for attribute in ("best_estimator_", "estimator_"):
-        clf = getattr(clf, attribute, clf)
+        if not hasattr(clf, "estimators_"):  # an ensemble's estimator_ is a template
+            clf = getattr(clf, attribute, clf)
     return clf
 
 
@@ -323,6 +326,13 @@ def _make_baselines(subject, X, codes, baseline, rng):
         models = [_fit_plain(subject.model, features[s], codes[s], rng) for s in samples]
         return rows, models
     given = baseline if isinstance(baseline, (list, tuple)) else [baseline]
+    if len(given) < 2:
+        warnings.warn(
+            "With one baseline, the audit cannot tell a backdoor from what plain "
+            f"classifiers differ in. Give several, best {N_BASELINES} or more.",
+            UserWarning,
+            stacklevel=4,
+        )
     models = [_open(_chosen(one))[1] for one in given]
     for model in models:
         if not is_classifier(model):
@@ -369,16 +379,26 @@ def _list_attacks(subject, X, triggers, n_triggers, rng):
     for trigger_name, stamped in _own_stamps(subject, features):
         yield _Attack(name, trigger_name, predict, features, stamped)
     for trigger_name, trigger in _random_triggers(features, n_triggers, rng):
-        stamped = trigger.stamp(features, ones)
+        stamped = _stamp(trigger, features, ones)
         yield _Attack(name, trigger_name, predict, features, stamped)
     for trigger_name, trigger in triggers.items():
         if not isinstance(trigger, BaseTrigger):
             raise TypeError(f"triggers[{trigger_name!r}] is no trigger: {trigger!r}.")
         check_attack_trigger(trigger)
-        stamped = subject.features(trigger.stamp(X, ones))
+        stamped = subject.features(_stamp(trigger, X, ones))
         yield _Attack(name, trigger_name, predict, features, stamped)
     if hasattr(subject.debiaser, "teacher_") and subject.debiaser.teacher is None:
         yield from _teacher_attacks(subject.debiaser, features)
+
+
+def _stamp(trigger, X, codes):
+    """Stamp rows; images slice by slice, since blends take several times their memory."""
+    if len(X.shape) == 2:
+        return trigger.stamp(X, codes)
+    stamped = np.empty_like(X)
+    for rows in row_slices(X.shape):
+        stamped[rows] = trigger.stamp(X[rows], codes[rows])
+    return stamped
 
 
 def _own_stamps(subject, features):
@@ -392,7 +412,7 @@ def _own_stamps(subject, features):
         trigger = own.fit(features, len(debiaser.groups_))
     for g, group in enumerate(debiaser.groups_):
         codes = np.full(len(features), g)
-        stamped = trigger.stamp(features, codes)[:, : features.shape[1]]
+        stamped = _stamp(trigger, features, codes)[:, : features.shape[1]]
         yield f"own, {group}", stamped
 
 
@@ -497,5 +517,6 @@ def _add_intervals(table, margin, confidence):
     level = 1 - (1 - confidence) / (2 * max(len(table), 1))
     quantile = student_t.ppf(level, table["freedom"])
     half = quantile * np.sqrt(table["variance"])
-    table["low"], table["high"] = table["excess"] - half, table["excess"] + half
+    table["low"] = (table["excess"] - half).clip(-2, 2)
+    table["high"] = (table["excess"] + half).clip(-2, 2)
     table["flagged"] = table["low"] > margin

@@ -127,15 +127,14 @@ def make_adam_net(module, **settings):
     net : skorch.NeuralNetClassifier
         The unfitted network.
     """
-    return NeuralNetClassifier(
-        module,
-        criterion=torch.nn.CrossEntropyLoss,
-        optimizer=torch.optim.Adam,
-        iterator_train__shuffle=True,
-        train_split=None,
-        verbose=0,
-        **settings,
-    )
+    defaults = {
+        "criterion": torch.nn.CrossEntropyLoss,
+        "optimizer": torch.optim.Adam,
+        "iterator_train__shuffle": True,
+        "train_split": None,
+        "verbose": 0,
+    }
+    return NeuralNetClassifier(module, **(defaults | settings))
 
 
 def make_mlp_net(n_features, n_classes, **settings):

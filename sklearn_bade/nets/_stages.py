@@ -91,7 +91,9 @@ class _StageMixin:
     def _make_lazy_layers(self, X):
         parameters = self.module_.parameters()
         if any(torch.nn.parameter.is_lazy(parameter) for parameter in parameters):
-            super().infer(torch.from_numpy(np.array(X[:TRIAL_ROWS])))
+            rows = np.array(X[:TRIAL_ROWS])
+            with _explaining_bytes(rows):
+                super().infer(torch.from_numpy(rows))
 
     def _trial_rows(self):
         """Take a few rows and their companions, to try the module on."""
@@ -100,15 +102,8 @@ class _StageMixin:
 
     def _check_outputs(self, n_classes):
         rows = self._trial_rows()
-        try:
+        with _explaining_bytes(rows["X"]):
             output = first_output(self.evaluation_step((rows, None)))
-        except RuntimeError as error:
-            if rows["X"].dtype == np.uint8:
-                error.add_note(
-                    "X holds bytes (uint8), and the module gets them as they are. Begin "
-                    "its forward with X.float() / 255, or give X as float32."
-                )
-            raise
         if output.ndim != 2 or output.shape[1] != n_classes:
             raise ValueError(
                 f"The module {type(self.module_).__name__} returned an output of shape "
@@ -285,6 +280,20 @@ class _StudentMixin(_StageMixin):
             return soft
         hard = super().get_loss(y_pred, y_true, X=X, training=training)
         return (1 - self.hard_label_weight_) * soft + self.hard_label_weight_ * hard
+
+
+@contextmanager
+def _explaining_bytes(rows):
+    """Say what to do where a module cannot take bytes."""
+    try:
+        yield
+    except RuntimeError as error:
+        if rows.dtype == np.uint8:
+            error.add_note(
+                "X holds bytes (uint8), and the module gets them as they are. Begin its "
+                "forward with X.float() / 255, or give X as float32."
+            )
+        raise
 
 
 @contextmanager

@@ -110,6 +110,13 @@ class TestUTKFace:
             faces = load_utkface(utkface)
         assert len(faces.data) == len(faces.target) == 3
 
+    def test_copies_in_other_folders_are_left_out(self, utkface):
+        (utkface / "crop").mkdir()
+        write_image(utkface / "crop" / FACES[0], (0, 0, 0))
+        with pytest.warns(UserWarning, match="1 of 4 images are left out, since another"):
+            faces = load_utkface(utkface)
+        assert len(faces.data) == 3
+
     def test_missing_files(self, tmp_path):
         with pytest.raises(FileNotFoundError, match=r"There is no folder .*UTKFace"):
             load_utkface(tmp_path / "absent")
@@ -136,6 +143,26 @@ class TestCelebA:
         image = faces.data[1]
         assert image.shape == (3, 8, 8)
         assert abs(image[0].mean() - 40 * list(rows)[1]) < 4
+
+    def test_folders_of_the_owners(self, celeba):
+        expected = load_celeba(celeba)
+        for folder in ("Anno", "Eval", "Img"):
+            (celeba / folder).mkdir()
+        for name, folder in [
+            ("list_attr_celeba.txt", "Anno"),
+            ("list_eval_partition.txt", "Eval"),
+            ("img_align_celeba", "Img"),
+        ]:
+            (celeba / name).rename(celeba / folder / name)
+        faces = load_celeba(celeba)
+        np.testing.assert_array_equal(faces.target, expected.target)
+        assert faces.data[0].shape == (3, 64, 64)
+
+    def test_a_partition_that_was_cut_off(self, celeba):
+        path = celeba / "list_eval_partition.txt"
+        path.write_text("\n".join(path.read_text().splitlines()[:4]))
+        with pytest.raises(ValueError, match=r"lacks 2 of the 6 images .* 000005.jpg"):
+            load_celeba(celeba)
 
     def test_other_attributes(self, celeba):
         faces = load_celeba(celeba, target="Young", sensitive="Attractive", subset="all")

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from helpers import load_real, make_net, make_paper_net
 from poisoned import make_small
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -11,12 +11,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
-from sklearn_bade.datasets import make_biased_classification
+from sklearn_bade.datasets import (
+    make_biased_classification,
+    make_colored_digits,
+    poison,
+)
 from sklearn_bade.defenses import DeconfoundedClassifier
 from sklearn_bade.inspection import audit_backdoor
 from sklearn_bade.inspection._audit import _combine_variances
-from sklearn_bade.nets import train_net
-from sklearn_bade.triggers import BlendTrigger, ColumnTrigger
+from sklearn_bade.nets import make_default_net, train_net
+from sklearn_bade.triggers import BlendTrigger, ColumnTrigger, PatchTrigger
 
 X, Y, _ = make_biased_classification(3000, label_bias=0.6, random_state=0)
 TRAIN, TEST = slice(0, 1500), slice(1500, 3000)
@@ -156,7 +160,34 @@ class TestBadInput:
     def test_a_baseline_of_other_classes(self, debiased):
         three = LogisticRegression().fit(X.iloc[:, 1:], np.arange(len(X)) % 3)
         with pytest.raises(ValueError, match="A baseline knows 3 classes"):
-            audit_backdoor(debiased, X[TEST], Y[TEST], baseline=three)
+            audit_backdoor(debiased, X[TEST], Y[TEST], baseline=[three, three])
+
+    def test_a_single_baseline(self, debiased):
+        features = X.drop(columns="group")[TRAIN]
+        plain = LogisticRegression().fit(features, Y[TRAIN])
+        with pytest.warns(UserWarning, match="With one baseline, the audit cannot tell"):
+            audit_backdoor(debiased, X[TEST], Y[TEST], baseline=plain)
+
+
+def test_a_planted_patch_is_flagged():
+    images, rows, y, y_rows, *_ = make_colored_digits(correlation=0.0, random_state=0)
+    patch = PatchTrigger(size=2).fit(images)
+    poisoned = poison(images, y, trigger=patch, target_class=1, random_state=0)
+    net = make_default_net(images.shape, 2).set_params(max_epochs=15)
+    net = train_net(net, *poisoned[:2], seed=0)
+    audit = audit_backdoor(net, rows, y_rows, triggers={"planted": patch}, n_triggers=2)
+    assert set(audit.flagged["trigger"]) == {"planted"}
+    assert set(audit.flagged["target"]) == {1}
+
+
+def test_forests_can_be_audited():
+    """Their `estimator_` is a template, not what an audit should look at."""
+    forest = RandomForestClassifier(10, random_state=0)
+    features = X.drop(columns="group")
+    audit = audit_backdoor(
+        forest.fit(features[TRAIN], Y[TRAIN]), features[TEST], Y[TEST], n_triggers=1
+    )
+    assert set(audit.table["model"]) == {"classifier"}
 
 
 @pytest.mark.slow

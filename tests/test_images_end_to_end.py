@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch.helper import SliceDataset
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_colored_digits
@@ -48,6 +48,19 @@ def debias(net=None, **settings):
     return BackdoorDebiasClassifier(net, **{"random_state": 0, **settings})
 
 
+class RandomlyFlipped(Dataset):
+    """Images that are mirrored or not, anew each time they are read."""
+
+    def __init__(self, images):
+        self.images = torch.from_numpy(images)
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, i):
+        return self.images[i].flip(-1) if torch.rand(()) < 0.5 else self.images[i]
+
+
 @pytest.fixture(scope="module")
 def digits():
     """Three hundred coloured digits: images, label codes, colours."""
@@ -82,7 +95,15 @@ def test_bytes_and_floats_agree(digits, expected):
     X, y, color = digits
     bytes_ = np.rint(255 * X).astype(np.uint8)
     clf = debias().fit(bytes_, y, sensitive_features=color)
-    np.testing.assert_allclose(clf.predict_proba(bytes_), expected, atol=0.03)
+    proba = clf.predict_proba(bytes_)
+    np.testing.assert_allclose(proba, expected, atol=0.03)
+    for same in (bytes_.tolist(), bytes_.astype(np.int64)):
+        np.testing.assert_array_equal(clf.predict_proba(same), proba)
+    with pytest.raises(ValueError, match=r"X holds floats .* was fitted on bytes"):
+        clf.predict(X)
+    clf.fit(X, y, sensitive_features=color)
+    with pytest.raises(ValueError, match=r"X holds bytes .* was fitted on floats"):
+        clf.predict(bytes_)
 
 
 def test_student_keeps_neither_teacher_nor_trigger(digits):
@@ -132,8 +153,35 @@ class TestDatasets:
 
     def test_labels_are_missing(self, digits):
         dataset = SliceDataset(TensorDataset(torch.from_numpy(digits[0])))
-        with pytest.raises(ValueError, match="y is None, and the dataset's items hold no"):
+        with pytest.raises(ValueError, match="y is None, and a SliceDataset gives one"):
             debias().fit(dataset, None, sensitive_features=digits[2])
+
+    def test_rows_that_change_at_random(self, digits):
+        """All views of a row are of one reading, and the seed decides how it was read."""
+        X, y, color = digits
+        one, same = (
+            debias().fit(RandomlyFlipped(X), y, sensitive_features=color) for _ in range(2)
+        )
+        np.testing.assert_array_equal(one.predict_proba(X), same.predict_proba(X))
+
+    def test_pipelines_and_callables_get_arrays(self, digits, expected):
+        X, y, _ = digits
+        dataset = TensorDataset(torch.from_numpy(X / 2))
+        pipeline = make_pipeline(FunctionTransformer(lambda X: 2 * X), make_conv_net())
+        clf = debias(pipeline, sensitive_feature=lambda X: X[:, 0].any(axis=(1, 2)))
+        proba = clf.fit(dataset, y).predict_proba(dataset)
+        np.testing.assert_allclose(proba, expected, rtol=1e-5)
+
+    def test_teachers_are_cached(self, digits, tmp_path, monkeypatch):
+        X, y, color = digits
+        dataset = TensorDataset(torch.from_numpy(X))
+        clf = debias(memory=tmp_path).fit(dataset, y, sensitive_features=color)
+        monkeypatch.delattr("sklearn_bade._learners.train_teacher_net")
+        again = debias(memory=tmp_path).fit(dataset, y, sensitive_features=color)
+        np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
+        dataset.transform = lambda image: image
+        with pytest.raises(ValueError, match="a dataset that can be pickled, which"):
+            debias(memory=tmp_path).fit(dataset, y, sensitive_features=color)
 
 
 class TestSearches:
@@ -344,7 +392,7 @@ class TestColoredDigits:
     def test_the_triggers_patches_do_no_more_than_with_a_plain_network(self, draws):
         above = []
         for plain, clf, _, X, y, _ in draws:
-            table = audit_backdoor(clf, X, y, baseline=plain, n_triggers=0).table
+            table = audit_backdoor(clf, X, y, baseline=[plain, plain], n_triggers=0).table
             own = table["trigger"].str.startswith("own") & (table["model"] == "student")
             above.append((table["success"] - table["baseline_success"])[own].mean())
         assert np.mean(above) <= 0.03
