@@ -26,7 +26,7 @@ from sklearn_bade.metrics import (
 )
 from sklearn_bade.nets import ConvNet, log_probabilities, make_adam_net, make_default_net
 
-N_PLAIN = 3
+N_PLAIN = 8
 CHUNK = 1000
 
 

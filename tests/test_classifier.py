@@ -171,6 +171,7 @@ class TestInputs:
         frame = pd.DataFrame(np.column_stack([X, groups]))
         clf = debias(sensitive_feature=3).fit(frame, y)
         np.testing.assert_array_equal(clf.predict(frame), clf.predict(frame[[0, 1, 2]]))
+        np.testing.assert_array_equal(clf.predict(frame), clf.predict(frame.to_numpy()))
 
 
 class TestManyClassesAndGroups:

@@ -3,6 +3,7 @@
 import pickle
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -300,6 +301,13 @@ class TestBadInput:
         for rows in (X[:, :, :5], X.reshape(len(X), -1), X[0]):
             with pytest.raises(ValueError, match=r"is expecting rows of shape \(3, 8, 8\)"):
                 clf.predict(rows)
+
+    def test_a_table_after_images(self, digits):
+        X, y, color = digits
+        clf = debias().fit(X, y, sensitive_features=color)
+        table = pd.DataFrame(X[:, :, 0, 0], columns=["red", "green", "blue"])
+        with pytest.raises(ValueError, match=r"is expecting rows of shape \(3, 8, 8\)"):
+            clf.predict(table)
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_missing_values(self, digits, value):
