@@ -463,7 +463,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
             if len(X.shape) > 2:
                 raise ValueError(
                     f"sensitive_feature={feature!r} names a column, and X has shape "
-                    f"{X.shape}. Give the sensitive values as fit(X, y, "
+                    f"{X.shape}. Leave it out, and give the sensitive values as fit(X, y, "
                     "sensitive_features=...)."
                 )
             positions = locate_columns(X, feature)

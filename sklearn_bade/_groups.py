@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing
 
 DEFAULT_BINS = 2
 MAX_DISTINCT_VALUES = 10
+MANY_GROUPS = 50
 UNKNOWN_GROUP = -1
 NO_TRIGGER = -1  # the mark of no group
 
@@ -142,7 +143,8 @@ def encode_groups(table, n_bins):
     Raises
     ------
     ValueError
-        If all rows are missing, or if there is only one group.
+        If all rows are missing, or if there is only one group, or one for every other
+        row.
     """
     columns = [_encode_column(table[name], n_bins) for name in table.columns]
     shape = [len(values) for _, values in columns]
@@ -157,6 +159,11 @@ def encode_groups(table, n_bins):
     codes[known], cells = pd.factorize(cells, sort=True)
     combinations = np.column_stack(np.unravel_index(cells, shape))
     groups = _group_labels(combinations, [values for _, values in columns])
+    if len(groups) > max(MANY_GROUPS, known.sum() / 2):
+        raise ValueError(
+            f"The sensitive attribute has {len(groups)} groups among {known.sum()} rows; "
+            "it seems to be an identifier. Give an attribute that many rows share."
+        )
     if len(groups) < 2:
         raise ValueError(
             "The sensitive attribute has only one group: every known row has the "

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from skorch.helper import SliceDataset
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 
 class LazyRows:
@@ -128,6 +128,8 @@ def open_dataset(X):
     rows : {LazyRows, ndarray, array-like, dataframe}
         Images and the like stay where they are; tables are read at once.
     """
+    if isinstance(X, DataLoader):
+        raise TypeError("X is a DataLoader; give its dataset, X.dataset, instead.")
     if not is_dataset(X):
         return X
     rows = LazyRows(X)

@@ -57,7 +57,12 @@ def choose_candidate(accuracy, disparity, max_disparity, max_accuracy_loss):
     """
     usable = np.isfinite(accuracy) & np.isfinite(disparity)
     if not usable.any():
-        raise ValueError("No candidate has a finite accuracy and disparity.")
+        raise ValueError(
+            "No candidate has a finite accuracy and disparity. Scores are NaN where a "
+            "scorer has failed, and warnings tell why; a fairness scorer that names no "
+            "column gets the sensitive features in scikit-learn's searches only after "
+            "sklearn.set_config(enable_metadata_routing=True)."
+        )
     accuracy = np.where(usable, accuracy, -np.inf)
     disparity = np.where(usable, disparity, np.inf)
     if max_accuracy_loss is not None:
@@ -69,8 +74,9 @@ def choose_candidate(accuracy, disparity, max_disparity, max_accuracy_loss):
     best = int(disparity.argmin())
     warnings.warn(
         f"No candidate has a cross-validated disparity of at most {max_disparity}; the "
-        f"least disparate one, with {disparity[best]:.4f}, is taken. Try larger "
-        "strengths, one strength per class, or a larger bound.",
+        f"least disparate one, with {disparity[best]:.4f}, is taken. Try other strengths, "
+        "finer ones or, where the greatest was taken, greater ones, one strength per "
+        "class, or a larger bound.",
         UserWarning,
         stacklevel=3,
     )

@@ -1,5 +1,7 @@
 """Checks of X and y that all estimators share."""
 
+from os import PathLike
+
 import numpy as np
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import assert_all_finite
@@ -69,8 +71,10 @@ def _check_inner_shape(owner, X, reset):
     """Check that rows have the axes that they had in fit."""
     if reset:
         owner._inner_shape = X.shape[2:]
-    elif X.shape[2:] != owner._inner_shape:
-        expected = owner.n_features_in_, *owner._inner_shape
+        return
+    expected = owner.n_features_in_, *owner._inner_shape
+    is_table = len(X.shape) == len(expected) + 1 == 2
+    if not is_table and X.shape[1:] != expected:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(owner).__name__} is expecting "
             f"rows of shape {expected}, as in fit."
@@ -120,14 +124,27 @@ def check_rows(X, owner):
     X = open_dataset(X)
     if isinstance(X, LazyRows):
         return X
-    return check_array(
-        X,
-        dtype=None,
-        ensure_all_finite=False,
-        allow_nd=True,
-        estimator=owner,
-        input_name="X",
-    )
+    try:
+        return check_array(
+            X,
+            dtype=None,
+            ensure_all_finite=False,
+            allow_nd=True,
+            estimator=owner,
+            input_name="X",
+        )
+    except ValueError as error:
+        first = X[0] if isinstance(X, (list, np.ndarray)) and len(X) else None
+        if isinstance(first, (str, PathLike)):
+            error.add_note(
+                "If X holds paths of images, give a torch Dataset that reads them."
+            )
+        elif isinstance(first, tuple):
+            error.add_note(
+                "If a search has taken X from a torch Dataset, give the search "
+                "skorch.helper.SliceDataset(dataset) instead."
+            )
+        raise
 
 
 def validate_labels(X, y):

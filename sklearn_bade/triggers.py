@@ -436,8 +436,9 @@ class PatchTrigger(BaseTrigger):
         marks = np.hstack([self.positions_, self.patterns_])
         if len(np.unique(marks, axis=0)) < n_groups:
             raise ValueError(
-                "Two groups get the same patch, so nobody could tell them apart: positions "
-                f"{self.positions_.tolist()}, values {self.patterns_.tolist()}."
+                "Two groups get the same patch, so nobody could tell them apart. The first "
+                f"positions are {self.positions_[:4].tolist()}, the first values "
+                f"{self.patterns_[:4].tolist()}."
             )
         return self
 

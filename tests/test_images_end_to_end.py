@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -16,7 +17,7 @@ from torch.utils.data import Dataset, TensorDataset
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_colored_digits
 from sklearn_bade.inspection import audit_backdoor
-from sklearn_bade.metrics import mean_odds_gap
+from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap, select_fair
 from sklearn_bade.nets import (
     ConvNet,
     log_probabilities,
@@ -196,6 +197,29 @@ class TestSearches:
         assert search.predict(rows).shape == y.shape
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
+    def test_fairness_scorers(self, digits):
+        """By metadata routing, or by a callable that looks at the images."""
+        X, y, color = digits
+        found = []
+        for is_routed in (True, False):
+            feature = None if is_routed else lambda X: X[:, 0].any(axis=(1, 2))
+            scoring = {
+                "accuracy": "accuracy",
+                "disparity": make_fairness_scorer("odd", sensitive_feature=feature),
+            }
+            search = GridSearchCV(
+                debias(),
+                {"trigger_strength": [0.0, 2.0]},
+                scoring=scoring,
+                refit=select_fair(max_accuracy_loss=1.0),
+                cv=2,
+            )
+            with config_context(enable_metadata_routing=is_routed):
+                search.fit(X, y, sensitive_features=color)
+            found.append(search.cv_results_["mean_test_disparity"])
+        np.testing.assert_array_equal(*found)
+        assert (found[0] < 0).all()
+
     @pytest.mark.parametrize("lazy", [False, True])
     def test_own_search(self, digits, lazy):
         X, y, color = digits
@@ -298,7 +322,7 @@ class TestBadInput:
     def test_other_shapes_at_prediction(self, digits):
         X, y, color = digits
         clf = debias().fit(X, y, sensitive_features=color)
-        for rows in (X[:, :, :5], X.reshape(len(X), -1), X[0]):
+        for rows in (X[:, :, :5], X[:, :1], X.reshape(len(X), -1), X[0]):
             with pytest.raises(ValueError, match=r"is expecting rows of shape \(3, 8, 8\)"):
                 clf.predict(rows)
 
@@ -334,6 +358,32 @@ class TestBadInput:
         clf = debias().set_params(estimator=None)
         with pytest.raises(ValueError, match=r"shape \(300, 8, 8\); there are default"):
             clf.fit(X[:, 0], y, sensitive_features=color)
+
+    def test_images_without_channels(self, digits):
+        X, y, color = digits
+        with pytest.raises(RuntimeError) as raised:
+            debias().fit(X[:, 0] - X[:, 1], y, sensitive_features=color)
+        assert "X[:, None]" in raised.value.__notes__[0]
+
+    def test_what_is_no_array_of_images(self, digits):
+        X, y, color = digits
+        loader = torch.utils.data.DataLoader(TensorDataset(torch.from_numpy(X)))
+        with pytest.raises(TypeError, match="give its dataset"):
+            debias().fit(loader, y, sensitive_features=color)
+        with pytest.raises(ValueError, match="Expected 2D array") as raised:
+            debias().fit([f"{i}.jpg" for i in range(300)], y, sensitive_features=color)
+        assert "paths of images" in raised.value.__notes__[0]
+        dataset = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
+        search = GridSearchCV(debias(), {"trigger_strength": [1.0]}, error_score="raise")
+        with pytest.raises(ValueError, match="inhomogeneous") as raised:
+            search.fit(dataset, y, sensitive_features=color)
+        assert "SliceDataset" in raised.value.__notes__[0]
+
+    def test_identifiers(self, digits):
+        X, y, _ = digits
+        names = [f"image {i}" for i in range(300)]
+        with pytest.raises(ValueError, match="300 groups among 300 rows; it seems to be"):
+            debias().fit(X, y, sensitive_features=names)
 
     def test_a_classifier_of_tables(self, digits):
         X, y, color = digits

@@ -269,6 +269,11 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
     OSError
         If an image is broken; raised when it is read.
 
+    Notes
+    -----
+    Reading files in every epoch takes longer than training a small network. Where the
+    images fit into memory, ``np.stack(list(data))`` reads them once.
+
     Examples
     --------
     >>> from sklearn_bade import BackdoorDebiasClassifier
@@ -364,6 +369,11 @@ def load_celeba(
 
     OSError
         If an image is broken; raised when it is read.
+
+    Notes
+    -----
+    Reading files in every epoch takes longer than training a small network. Where the
+    images fit into memory, ``np.stack(list(data))`` reads them once.
 
     Examples
     --------

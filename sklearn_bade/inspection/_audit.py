@@ -90,9 +90,11 @@ class BackdoorAudit:
                 f"plain classifier; most of all {worst['trigger']} on the "
                 f"{worst['model']}, by {100 * worst['excess']:.1f} points."
             )
+        reach = (self.table["high"] - self.table["low"]).median() / 2
         return (
             f"None of {len(self.table)} attacks does better than on a plain classifier "
-            f"by more than {100 * self.margin:g} points, beyond what chance explains."
+            f"by more than {100 * self.margin:g} points, beyond what chance explains "
+            f"({100 * reach:.1f} points for the median attack)."
         )
 
     def __repr__(self):

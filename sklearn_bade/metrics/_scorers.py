@@ -59,6 +59,8 @@ class _FairnessScorer(_MetadataRequester):
                 "sensitive_features to the search with "
                 "sklearn.set_config(enable_metadata_routing=True)."
             )
+        if callable(self.sensitive_feature):
+            return self.sensitive_feature(X)
         return _safe_indexing(X, locate_columns(X, self.sensitive_feature), axis=1)
 
 
@@ -77,8 +79,9 @@ def make_fairness_scorer(
         ``metric(y_true, y_pred, *, sensitive_features, **options)``, which gets
         `sample_weight` too where there are weights.
 
-    sensitive_feature : str, int or list of these, default=None
-        Names or positions of the sensitive columns of X. None expects
+    sensitive_feature : str, int, list of these, or callable, default=None
+        Names or positions of the sensitive columns of X, or what reads the sensitive
+        values from X. None expects
         `sensitive_features` by metadata routing, which asks for them by itself: with
         ``sklearn.set_config(enable_metadata_routing=True)`` no further call is needed.
 

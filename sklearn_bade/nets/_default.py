@@ -175,7 +175,8 @@ def make_default_net(shape, n_classes, scale=1.0):
     if len(shape) not in (2, 4):
         raise ValueError(
             f"X has shape {shape}; there are default networks for tables and for images "
-            "(n_samples, n_channels, height, width). Give a network as estimator."
+            "(n_samples, n_channels, height, width). Give a network as estimator; or, to "
+            "images without channels, a channel by X[:, None]."
         )
     n_samples = shape[0]
     batch_size = int(np.clip(2 ** round(np.log2(n_samples / 50)), 16, 256))

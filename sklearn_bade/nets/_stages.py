@@ -92,7 +92,7 @@ class _StageMixin:
         parameters = self.module_.parameters()
         if any(torch.nn.parameter.is_lazy(parameter) for parameter in parameters):
             rows = np.array(X[:TRIAL_ROWS])
-            with _explaining_bytes(rows):
+            with _explaining_rows(rows):
                 super().infer(torch.from_numpy(rows))
 
     def _trial_rows(self):
@@ -102,7 +102,7 @@ class _StageMixin:
 
     def _check_outputs(self, n_classes):
         rows = self._trial_rows()
-        with _explaining_bytes(rows["X"]):
+        with _explaining_rows(rows["X"]):
             output = first_output(self.evaluation_step((rows, None)))
         if output.ndim != 2 or output.shape[1] != n_classes:
             raise ValueError(
@@ -283,11 +283,16 @@ class _StudentMixin(_StageMixin):
 
 
 @contextmanager
-def _explaining_bytes(rows):
-    """Say what to do where a module cannot take bytes."""
+def _explaining_rows(rows):
+    """Say what to do where a module cannot take bytes, or images without channels."""
     try:
         yield
     except RuntimeError as error:
+        if rows.ndim == 3:
+            error.add_note(
+                f"Rows have the shape {rows.shape[1:]}. If these are images in shades of "
+                "grey, give them a channel: X[:, None]."
+            )
         if rows.dtype == np.uint8:
             error.add_note(
                 "X holds bytes (uint8), and the module gets them as they are. Begin its "

@@ -119,4 +119,4 @@ def test_images_are_repaired_as_floats(make_defense):
     assert np.abs(proba - net.predict_proba(X)).max() > 0.01
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
     with pytest.raises(ValueError, match=r"images of bytes .* the defences compute with"):
-        defense.predict(X.astype(np.uint8))
+        make_defense(net).fit(X[:100].astype(np.uint8), y[:100])
