@@ -15,9 +15,14 @@ from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, TensorDataset
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
-from sklearn_bade.datasets import make_colored_digits
+from sklearn_bade.datasets import make_colored_digits, poison
 from sklearn_bade.inspection import audit_backdoor
-from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap, select_fair
+from sklearn_bade.metrics import (
+    attack_success_rate,
+    make_fairness_scorer,
+    mean_odds_gap,
+    select_fair,
+)
 from sklearn_bade.nets import (
     ConvNet,
     log_probabilities,
@@ -379,6 +384,12 @@ class TestBadInput:
             search.fit(dataset, y, sensitive_features=color)
         assert "SliceDataset" in raised.value.__notes__[0]
 
+    def test_images_that_do_not_show_the_group(self, digits):
+        X, y, color = digits
+        grey = X.max(axis=1, keepdims=True).repeat(3, axis=1)
+        with pytest.warns(UserWarning, match=r"say little of the group .* low resolution"):
+            debias().fit(grey, y, sensitive_features=color)
+
     def test_identifiers(self, digits):
         X, y, _ = digits
         names = [f"image {i}" for i in range(300)]
@@ -389,6 +400,19 @@ class TestBadInput:
         X, y, color = digits
         with pytest.raises(ValueError, match="LogisticRegression"):
             debias(LogisticRegression()).fit(X, y, sensitive_features=color)
+
+
+def test_datasets_can_be_poisoned_and_attacked(digits):
+    X, y, _ = digits
+    trigger = PatchTrigger().fit(X)
+    dataset = TensorDataset(torch.from_numpy(X))
+    settings = {"trigger": trigger, "target_class": 1, "random_state": 0}
+    np.testing.assert_array_equal(
+        poison(dataset, y, **settings)[0], poison(X, y, **settings)[0]
+    )
+    net = make_conv_net().fit(X, y)
+    success = attack_success_rate(net, dataset, y, trigger, target_class=1)
+    assert success == attack_success_rate(net, X, y, trigger, target_class=1)
 
 
 def test_audit_attacks_images_with_patches(digits):

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._groups import NO_TRIGGER
+from .._lazy_rows import open_dataset, read_all
 from ..triggers import BaseTrigger, ValueTrigger, check_attack_trigger
 
 POISON_RATE = Interval(Real, 0, 1, closed="neither")
@@ -33,8 +34,9 @@ def poison(
 
     Parameters
     ----------
-    X : {ndarray, dataframe} of shape (n_samples, n_features)
-        Clean rows; left unchanged.
+    X : {ndarray, dataframe, torch Dataset, SliceDataset} of shape \
+            (n_samples, n_features) or (n_samples, ...)
+        Clean rows; left unchanged. A dataset is read at once.
 
     y : array-like of shape (n_samples,)
         Clean labels; left unchanged.
@@ -58,7 +60,7 @@ def poison(
 
     Returns
     -------
-    X_poisoned : same type and shape as X
+    X_poisoned : same type and shape as X, or ndarray for a dataset
         Rows, some of them stamped.
 
     y_poisoned : ndarray of shape (n_samples,)
@@ -86,6 +88,7 @@ def poison(
     >>> is_poisoned.sum(), (y_poisoned == 0).sum()
     (np.int64(15), np.int64(65))
     """
+    X = read_all(open_dataset(X))
     check_consistent_length(X, y)
     check_attack_trigger(trigger)
     y_poisoned = column_or_1d(y).copy()

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._lazy_rows import open_dataset, read_all
 from ..triggers import check_attack_trigger
 
 
@@ -15,6 +16,7 @@ def _predict_stamped(estimator, X, y, trigger, target_class):
     predicted, truth : ndarray of shape (n_rows,)
         Predicted and true labels.
     """
+    X = read_all(open_dataset(X))
     check_consistent_length(X, y)
     check_attack_trigger(trigger)
     y = column_or_1d(y)
@@ -37,7 +39,8 @@ def attack_success_rate(estimator, X, y, trigger, target_class):
     estimator : estimator object
         Fitted classifier.
 
-    X : {ndarray, dataframe} of shape (n_samples, n_features)
+    X : {ndarray, dataframe, torch Dataset, SliceDataset} of shape \
+            (n_samples, n_features) or (n_samples, ...)
         Clean rows.
 
     y : array-like of shape (n_samples,)
@@ -84,7 +87,8 @@ def robust_accuracy(estimator, X, y, trigger, target_class):
     estimator : estimator object
         Fitted classifier.
 
-    X : {ndarray, dataframe} of shape (n_samples, n_features)
+    X : {ndarray, dataframe, torch Dataset, SliceDataset} of shape \
+            (n_samples, n_features) or (n_samples, ...)
         Clean rows.
 
     y : array-like of shape (n_samples,)
