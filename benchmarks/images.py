@@ -8,13 +8,7 @@ colour and class are independent.
 
 import numpy as np
 import torch
-from _common import (
-    in_new_process,
-    make_parser,
-    parse_arguments,
-    peak_bytes,
-    report,
-)
+from _common import in_new_process, make_parser, parse_arguments, peak_bytes, report
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_colored_digits
@@ -67,11 +61,9 @@ def measure_digits(n_classes, seed):
             gaps = [metric(y_test, p, sensitive_features=color_test) for p in predicted]
             figures[f"{name} {gap}"] = np.mean(gaps)
     figures |= measure_audit(search, plain, X_test, y_test)
-    kept = BackdoorDebiasClassifier(
-        keep_teacher=True, random_state=seed, **search.best_params_
-    ).fit(X, y, sensitive_features=color)
     if n_classes == 2:
-        figures |= measure_trigger(kept, X)
+        kept = BackdoorDebiasClassifier(keep_teacher=True, random_state=seed)
+        figures |= measure_trigger(kept.fit(X, y, sensitive_features=color), X)
     return figures
 
 

@@ -428,7 +428,10 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         check_strength(self.trigger_strength, len(self.classes_))
         resolve_class_rates(self.base_rate, y, len(self.classes_))
         case = self._find_groups(X, y, sensitive_features, sample_weight)
-        self._prepare(case, X)
+        rng = check_random_state(self.random_state)
+        case.seeds = rng.randint(2**31 - 1, size=3).tolist()
+        with seeded(case.seeds[0], "cpu"):  # a dataset may change its rows at random
+            self._prepare(case, X)
         return case
 
     def _validate_training_data(self, X, y):
@@ -460,13 +463,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         """Step 1: the group of each row, and the columns that must go."""
         feature, positions = self.sensitive_feature, []
         if feature is not None and not callable(feature):
-            if len(X.shape) > 2:
-                raise ValueError(
-                    f"sensitive_feature={feature!r} names a column, and X has shape "
-                    f"{X.shape}. Leave it out, and give the sensitive values as fit(X, y, "
-                    "sensitive_features=...)."
-                )
-            positions = locate_columns(X, feature)
+            positions = self._locate_sensitive_columns(X)
         if sensitive_features is not None:
             values = sensitive_features
         elif callable(feature):
@@ -491,6 +488,16 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         hidden = [] if self.keep_sensitive else positions
         return _Case(y, groups, sample_weight, positions=hidden)
 
+    def _locate_sensitive_columns(self, X):
+        """Find the sensitive columns, which only tables have."""
+        if len(X.shape) > 2:
+            raise ValueError(
+                f"sensitive_feature={self.sensitive_feature!r} names a column, and X has "
+                f"shape {X.shape}. Leave it out, and give the sensitive values as "
+                "fit(X, y, sensitive_features=...)."
+            )
+        return locate_columns(X, self.sensitive_feature)
+
     def _prepare(self, case, X):
         """Take the sensitive columns away and make X what the student eats."""
         if len(case.positions) == X.shape[1]:
@@ -498,8 +505,6 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
                 f"X has n_features={X.shape[1]}, all of them sensitive; no feature is "
                 "left for the student to learn from."
             )
-        rng = check_random_state(self.random_state)
-        case.seeds = rng.randint(2**31 - 1, size=3).tolist()
         raw = drop_columns(X, case.positions)
         case.preprocessing, classifier = split_pipeline(self.estimator)
         if self.estimator is None:
@@ -530,8 +535,7 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
                 features = self._fit_preprocessing(case, preprocessing, raw)
             case.teacher_features = case.teacher_learner.to_rows(features)
         trigger = choose_trigger(self.trigger, case.teacher_features)
-        with seeded(case.seeds[0], "cpu"):  # a dataset may change its rows at random
-            case.trigger = trigger.fit(case.teacher_features, len(self.groups_))
+        case.trigger = trigger.fit(case.teacher_features, len(self.groups_))
 
     def _prepare_student(self, case):
         """Find out where the student starts and how long it trains."""

@@ -12,6 +12,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ._containers import row_slices
 from ._groups import UNKNOWN_GROUP, is_dataframe
 from ._preprocessing import make_default_preprocessing
+from .nets import seeded
 
 FAINT_SIGNAL = 0.02
 PROBED_ROWS = 10_000
@@ -26,12 +27,13 @@ def _make_forest(features, seed):
     return forest
 
 
-def _summarize(features, positions):
+def _summarize(features, positions, seed):
     """Select rows for a forest; rows of several axes are averaged on a coarse grid."""
     if len(features.shape) <= 2:
         return _safe_indexing(features, positions)
     parts = row_slices((len(positions), *features.shape[1:]))
-    return np.concatenate([_coarsen(features[positions[part]]) for part in parts])
+    with seeded(seed, "cpu"):  # a dataset may change its rows at random
+        return np.concatenate([_coarsen(features[positions[part]]) for part in parts])
 
 
 def _coarsen(images):
@@ -67,8 +69,8 @@ def find_memberships(features, groups, seed):
     if unknown.any():
         known = np.flatnonzero(~unknown)
         forest = _make_forest(features, seed)
-        forest.fit(_summarize(features, known), groups[known])
-        rest = _summarize(features, np.flatnonzero(unknown))
+        forest.fit(_summarize(features, known, seed), groups[known])
+        rest = _summarize(features, np.flatnonzero(unknown), seed)
         memberships[unknown] = forest.predict_proba(rest)
     return memberships
 
@@ -100,8 +102,8 @@ def group_signal(features, groups, seed):
     rows = np.random.RandomState(seed).permutation(known)[:PROBED_ROWS]
     learn, judge = np.array_split(rows, 2)
     forest = _make_forest(features, seed)
-    forest.fit(_summarize(features, learn), groups[learn])
-    proba = forest.predict_proba(_summarize(features, judge))
+    forest.fit(_summarize(features, learn, seed), groups[learn])
+    proba = forest.predict_proba(_summarize(features, judge, seed))
     frequencies = np.mean(groups[learn][:, None] == forest.classes_, axis=0)
     is_group = groups[judge][:, None] == forest.classes_
     error, least = ((p - is_group) ** 2 for p in (proba, frequencies))

@@ -105,7 +105,7 @@ class LazyRows:
                 f"{name} is of type {row.dtype}, and the first one of {self.dtype}. Let "
                 "the dataset give all of them one type and scale."
             )
-        if row.dtype == np.float32 and not np.isfinite(row.sum()):
+        if row.dtype == np.float32 and not np.isfinite(row).all():
             raise ValueError(f"{name} contains NaN or infinity.")
         return row
 

@@ -58,9 +58,10 @@ def validate_features(owner, X, *, reset, takes_nan):
         If X has no columns, others than in fit, rows of another shape, or NaN that nobody
         takes.
     """
-    if not is_dataframe(X):
-        X = _check_pixels(owner, check_rows(X, owner), reset)
+    X = X if is_dataframe(X) else check_rows(X, owner)
     _check_inner_shape(owner, X, reset)
+    if len(X.shape) > 2:
+        X = _check_pixels(owner, X, reset)
     X = validate_data(owner, X, reset=reset, skip_check_array=True)
     if isinstance(X, np.ndarray) and not takes_nan and X.dtype.kind == "f":
         assert_all_finite(X, input_name="X")
@@ -73,8 +74,8 @@ def _check_inner_shape(owner, X, reset):
         owner._inner_shape = X.shape[2:]
         return
     expected = owner.n_features_in_, *owner._inner_shape
-    is_table = len(X.shape) == len(expected) + 1 == 2
-    if not is_table and X.shape[1:] != expected:
+    both_are_tables = len(X.shape) == 2 and not owner._inner_shape
+    if not both_are_tables and X.shape[1:] != expected:
         raise ValueError(
             f"X has rows of shape {X.shape[1:]}, but {type(owner).__name__} is expecting "
             f"rows of shape {expected}, as in fit."
@@ -83,8 +84,6 @@ def _check_inner_shape(owner, X, reset):
 
 def _check_pixels(owner, X, reset):
     """Keep images of bytes and of floats apart, which networks may scale differently."""
-    if len(X.shape) <= 2:
-        return X
     if reset or owner._takes_bytes:
         X = _as_bytes(X)
     if reset:

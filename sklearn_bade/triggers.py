@@ -20,7 +20,7 @@ __all__ = ["BaseTrigger", "BlendTrigger", "ColumnTrigger", "PatchTrigger", "Valu
 
 CORNERS = ("top left", "bottom right", "top right", "bottom left")
 PATCH_SHARE = 0.1
-DARK_RATIO = 20
+FAR_BEYOND_ONE = 20
 TABLE_AXES, IMAGE_AXES = 2, 4
 
 UNFITTED_TRIGGER = "This %(name)s is not fitted yet. Call its 'fit' with clean rows first."
@@ -557,9 +557,9 @@ def _check_images(X):
 
 
 def _warn_of_dark_patches(colors, X):
-    """Warn where colours seem to be on another scale than the images."""
+    """Warn where colours run to one and the images far beyond."""
     greatest = greatest_value(X)
-    if greatest > DARK_RATIO * np.abs(colors).max():
+    if np.abs(colors).max() <= 1 and greatest > FAR_BEYOND_ONE:
         warnings.warn(
             f"The patches' values reach {np.abs(colors).max():g} and the images' "
             f"{greatest:g}, so the patches can hardly be seen. Give values on the images' "

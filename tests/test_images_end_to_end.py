@@ -166,10 +166,15 @@ class TestDatasets:
     def test_rows_that_change_at_random(self, digits):
         """All views of a row are of one reading, and the seed decides how it was read."""
         X, y, color = digits
-        one, same = (
-            debias().fit(RandomlyFlipped(X), y, sensitive_features=color) for _ in range(2)
-        )
-        np.testing.assert_array_equal(one.predict_proba(X), same.predict_proba(X))
+        partly = np.where(np.arange(300) % 3 == 0, None, color.astype(object))
+        for net in (make_conv_net(), None):
+            one, same = (
+                debias()
+                .set_params(estimator=net)
+                .fit(RandomlyFlipped(X), y, sensitive_features=partly)
+                for _ in range(2)
+            )
+            np.testing.assert_array_equal(one.predict_proba(X), same.predict_proba(X))
 
     def test_pipelines_and_callables_get_arrays(self, digits, expected):
         X, y, _ = digits
@@ -331,6 +336,13 @@ class TestBadInput:
             with pytest.raises(ValueError, match=r"is expecting rows of shape \(3, 8, 8\)"):
                 clf.predict(rows)
 
+    def test_images_after_a_table(self, digits):
+        X, y, color = digits
+        clf = debias(LogisticRegression())
+        clf.fit(X.reshape(len(X), -1), y, sensitive_features=color)
+        with pytest.raises(ValueError, match=r"rows of shape \(3, 8, 8\), but Backdoor"):
+            clf.predict(X)
+
     def test_a_table_after_images(self, digits):
         X, y, color = digits
         clf = debias().fit(X, y, sensitive_features=color)
@@ -415,12 +427,15 @@ def test_datasets_can_be_poisoned_and_attacked(digits):
     assert success == attack_success_rate(net, X, y, trigger, target_class=1)
 
 
-def test_audit_attacks_images_with_patches(digits):
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_audit_attacks_images_with_patches(digits, dtype):
     X, y, color = digits
+    X = X if dtype is np.float32 else np.rint(255 * X).astype(dtype)
     clf = debias(keep_teacher=True).fit(X, y, sensitive_features=color)
     rows = SliceDataset(TensorDataset(torch.from_numpy(X)))
-    audit = audit_backdoor(clf, rows, y, n_triggers=2)
-    names = {"own, green", "own, red", "patch 1", "patch 2", "blend 1", "blend 2"}
+    audit = audit_backdoor(clf, rows, y, n_triggers=20)
+    names = {"own, green", "own, red", "blend 1", "blend 2"}
+    names |= {f"patch {i + 1}" for i in range(20)}
     attacks = audit.table[audit.table["model"] == "student"]
     assert set(attacks["trigger"]) == names
     assert set(audit.table["model"]) == {"student", "teacher"}

@@ -3,6 +3,7 @@
 import os
 import re
 import warnings
+from importlib.util import find_spec
 from numbers import Integral, Real
 from pathlib import Path
 
@@ -203,12 +204,10 @@ def _bundle(paths, frame, target, sensitive, image_size, descr):
 
 def _check_pillow():
     """Say how to install what reads images."""
-    try:
-        import PIL  # noqa: F401
-    except ImportError as error:
+    if find_spec("PIL") is None:
         raise ImportError(
             "Reading images needs Pillow. Install it with `pip install sklearn-bade[data]`."
-        ) from error
+        )
 
 
 def _check_folder(folder, content):

@@ -327,25 +327,30 @@ def _make_baselines(subject, X, codes, baseline, rng):
         ]
         models = [_fit_plain(subject.model, features[s], codes[s], rng) for s in samples]
         return rows, models
+    return everything, _open_baselines(subject, baseline, features[:1])
+
+
+def _open_baselines(subject, baseline, row):
+    """Find the classifiers in what the user gave, and try them on a row."""
     given = baseline if isinstance(baseline, (list, tuple)) else [baseline]
     if len(given) < 2:
         warnings.warn(
             "With one baseline, the audit cannot tell a backdoor from what plain "
             f"classifiers differ in. Give several, best {N_BASELINES} or more.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     models = [_open(_chosen(one))[1] for one in given]
     for model in models:
         if not is_classifier(model):
             raise ValueError(f"A baseline must be a classifier, got {model!r}.")
-        n_classes = _predict_scores(model, features[:1]).shape[1]
+        n_classes = _predict_scores(model, row).shape[1]
         if n_classes != len(subject.classes):
             raise ValueError(
                 f"A baseline knows {n_classes} classes, and the classifier "
                 f"{len(subject.classes)}."
             )
-    return everything, models
+    return models
 
 
 def _fit_plain(model, features, codes, rng):
@@ -464,9 +469,15 @@ def _random_patches(images, n_triggers, rng):
             rng.randint(1, 1 + max(1, side // MOST_OF_SIDE)) for side in images.shape[2:]
         ]
         position = [rng.randint(1 + n - m) for n, m in zip(images.shape[2:], size)]
-        colors = [rng.uniform(low, high)]
-        trigger = PatchTrigger(position=[position], size=size, values=colors)
-        yield f"patch {i + 1}", trigger.fit(images)
+        color = rng.uniform(low, high)
+        if images.dtype.kind in "iu":
+            color = np.rint(color)
+        trigger = PatchTrigger(position=[position], size=size, values=[color])
+        with warnings.catch_warnings():
+            # An attacker may paint what she likes.
+            warnings.simplefilter("ignore", UserWarning)
+            trigger.fit(images)
+        yield f"patch {i + 1}", trigger
 
 
 def _measure(attack, truth, classes, plain_models):
