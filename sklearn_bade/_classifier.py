@@ -136,8 +136,9 @@ class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
         - Any classifier with `predict_proba` whose `fit` takes `sample_weight`, such as
           :class:`~sklearn.linear_model.LogisticRegression` or
           :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. It is fitted on one
-          copy of the rows per group and then on one per class, so its own early
-          stopping, if it has any, sees copies of the rows that it learned from.
+          copy of the rows per group and then on one per class. Histogram gradient
+          boosting stops early by whole rows that it has no copy of; the early stopping
+          of others, if they have any, sees copies of the rows that they learned from.
         - A :class:`~sklearn.pipeline.Pipeline` that ends in one of these: X may be a raw
           frame; the sensitive column is taken away before the first step.
         - None: a default pipeline (impute, scale, encode) and a network sized by the

@@ -31,6 +31,8 @@ from ._validation import encode_labels, forget_fit
 DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
 DEFAULT_CLASS_STRENGTHS = np.linspace(0, 3, 9)
 DEFAULT_SEPARATE_STRENGTHS = np.linspace(0, 3, 10)
+# Denser near 0, where gaps change fastest; every second one trains a student.
+DEFAULT_INTERPOLATED_STRENGTHS = np.round(3 * np.linspace(0, 1, 19) ** 1.5, 2)
 DEFAULT_SEPARATE_CLASS_STRENGTHS = np.linspace(0, 3, 4)
 MAX_CANDIDATES = 5000
 PASSED_ON = (
@@ -85,7 +87,7 @@ class _Rows:
         return np.where(self.groups == UNKNOWN_GROUP, None, names)
 
 
-def _predict_fold(debiaser, train, test, candidates, scorer):
+def _predict_fold(debiaser, train, test, candidates, trained_strengths, scorer):
     """Train one teacher, and predict the test rows with every candidate.
 
     Returns
@@ -104,7 +106,7 @@ def _predict_fold(debiaser, train, test, candidates, scorer):
         )
         debiaser._inject(case)
     teacher = debiaser._teach(case, lambda stage: None)
-    path = fit_path(case, teacher, case.seeds[2])
+    path = fit_path(case, teacher, case.seeds[2], trained_strengths)
     fitted = time.perf_counter()
 
     offsets = OffsetFinder(case, path)
@@ -168,8 +170,9 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
     A teacher does not depend on the strength, so each fold trains one. The students of
     all strengths lie close to a line: for networks, each fold trains one student and one
     small network for the direction of the line, and then predicts with every strength at
-    once. Other classifiers, and networks on images, train one student per fold and
-    strength. The chosen candidate is refitted on all data as a
+    once. Other classifiers train a student per fold and strength, or, by default, at
+    every second strength, and what those between say is interpolated; networks on images
+    train one at every strength. The chosen candidate is refitted on all data as a
     :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     Parameters
@@ -182,7 +185,8 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     trigger_strengths : array-like of shape (n_strengths,), default=None
         Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`; for
-        classifiers other than networks, and for images, 10 and 4.
+        images 10, or 4. For classifiers other than networks, None takes 19, denser near
+        0, of which 10 train students, or 4 if `per_class`.
 
     base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
             default=("keep", "drift")
@@ -404,10 +408,13 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         final = self._make_debiaser(rng)
         rows = self._check_rows(final, X, y, sensitive_features, sample_weight)
-        candidates = self._make_candidates(rows)
+        strengths, trained_strengths = self._find_strengths(rows)
+        candidates = self._make_candidates(rows, strengths)
         folds = self._make_folds(rows, rng)
         with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
-            outcomes = self._predict_folds(rows, folds, candidates, rng, advance)
+            outcomes = self._predict_folds(
+                rows, folds, candidates, trained_strengths, rng, advance
+            )
             self._tabulate(rows, folds, candidates, outcomes)
             self._choose()
             final.set_params(**self.best_params_)
@@ -437,25 +444,40 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         self.groups_ = final.groups_
         return _Rows(X, codes, groups, sample_weight)
 
-    def _make_candidates(self, rows):
-        """List the parameters of all candidates."""
-        n_classes = len(self.classes_)
-        strengths = self.trigger_strengths
-        if strengths is None:
-            strengths = self._default_strengths(rows)
-        strengths = np.asarray(strengths, dtype=float)
+    def _find_strengths(self, rows):
+        """Find the strengths to try, and those to train at (None: all)."""
+        if self.trigger_strengths is None:
+            return self._default_strengths(rows)
+        strengths = np.asarray(self.trigger_strengths, dtype=float)
         if strengths.ndim != 1 or not len(strengths):
             raise ValueError(
                 "trigger_strengths must be a list of numbers, got an array of shape "
                 f"{strengths.shape}."
             )
         check_strength(strengths, len(strengths))
+        return strengths, None
+
+    def _default_strengths(self, rows):
+        """Choose strengths; fewer where each of them trains a student."""
+        is_table, has_line = len(rows.X.shape) == 2, has_linear_path(self.estimator)
+        if is_table and has_line:
+            return DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS, None
+        if self.per_class:
+            return DEFAULT_SEPARATE_CLASS_STRENGTHS, None
+        if is_table:
+            return DEFAULT_INTERPOLATED_STRENGTHS, DEFAULT_INTERPOLATED_STRENGTHS[::2]
+        return DEFAULT_SEPARATE_STRENGTHS, None
+
+    def _make_candidates(self, rows, strengths):
+        """List the parameters of all candidates."""
+        n_classes = len(self.classes_)
         base_rates = [
             rate if isinstance(rate, str) else tuple(np.asarray(rate, float).tolist())
             for rate in self.base_rates
         ]
         for base_rate in base_rates:
             resolve_class_rates(base_rate, rows.y, n_classes)
+        strengths = strengths.tolist()
         if self.per_class:
             n_candidates = len(strengths) ** n_classes * len(base_rates)
             if n_candidates > MAX_CANDIDATES:
@@ -464,21 +486,11 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
                     f"strengths makes {n_candidates} candidates; give fewer "
                     "trigger_strengths."
                 )
-            strengths = product(strengths.tolist(), repeat=n_classes)
-        else:
-            strengths = strengths.tolist()
+            strengths = product(strengths, repeat=n_classes)
         return [
             {"trigger_strength": strength, "base_rate": base_rate}
             for strength, base_rate in product(strengths, base_rates)
         ]
-
-    def _default_strengths(self, rows):
-        """Choose strengths; fewer where each of them trains a student."""
-        if has_linear_path(self.estimator) and len(rows.X.shape) == 2:
-            return DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS
-        if self.per_class:
-            return DEFAULT_SEPARATE_CLASS_STRENGTHS
-        return DEFAULT_SEPARATE_STRENGTHS
 
     def _make_folds(self, rows, rng):
         """Split the rows, and check that each part can be trained on."""
@@ -509,7 +521,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
         cells, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
         return np.where(counts[inverse] < self.cv, -1 - y, cells[inverse])
 
-    def _predict_folds(self, rows, folds, candidates, rng, advance):
+    def _predict_folds(self, rows, folds, candidates, trained_strengths, rng, advance):
         """Predict the test rows of all folds with all candidates."""
         scorer = None
         if self.scoring is not None:
@@ -520,6 +532,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
                 rows.take(train),
                 rows.take(test),
                 candidates,
+                trained_strengths,
                 scorer,
             )
             for train, test in folds

@@ -13,6 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNetClassifier
 
 from ._containers import stack_rows
+from ._copies import fit_on_copies
 from ._injection import draw_triggers
 from ._preprocessing import split_pipeline, to_net_rows, to_numbers
 from ._version import __version__
@@ -179,15 +180,15 @@ class WeightLearner:
 
     def fit_teacher(self, X, y, cells, plan, trigger, *, seeds, sample_weight, on_epoch):
         """Fit on copies of all rows under all triggers, weighted by their chances."""
-        weights = _ones_or(sample_weight, len(y))
-        blocks = plan.chances[cells].T * weights
-        selections = [np.flatnonzero(block) for block in blocks]
-        codes = np.repeat(plan.codes, [len(rows) for rows in selections])
-        teacher = with_seed(self.classifier, seeds[1]).fit(
-            trigger.stamp(stack_rows(X, selections), codes),
-            np.concatenate([y[rows] for rows in selections]),
-            sample_weight=_weights_of(blocks, selections),
-        )
+
+        def stamp_copies(selections):
+            codes = np.repeat(plan.codes, [len(rows) for rows in selections])
+            labels = np.concatenate([y[rows] for rows in selections])
+            return trigger.stamp(stack_rows(X, selections), codes), labels
+
+        weights = plan.chances[cells].T * _ones_or(sample_weight, len(y))
+        seeded = with_seed(self.classifier, seeds[1])
+        teacher = fit_on_copies(seeded, weights, stamp_copies, y)
         on_epoch("teacher")
         return teacher
 
@@ -204,16 +205,17 @@ class WeightLearner:
         **settings_of_nets,
     ):
         """Fit on copies of all rows with all labels, weighted by the soft targets."""
-        weights = _ones_or(sample_weight, len(y))
-        is_class = y == np.arange(soft_targets.shape[1])[:, None]
-        blocks = (1 - hard_label_weight) * soft_targets.T + hard_label_weight * is_class
-        blocks = blocks * weights
-        selections = [np.flatnonzero(block) for block in blocks]
-        student = with_seed(self.classifier, seed).fit(
-            stack_rows(X, selections),
-            np.repeat(np.arange(len(blocks)), [len(rows) for rows in selections]),
-            sample_weight=_weights_of(blocks, selections),
-        )
+        n_classes = soft_targets.shape[1]
+
+        def label_copies(selections):
+            labels = np.repeat(np.arange(n_classes), [len(rows) for rows in selections])
+            return stack_rows(X, selections), labels
+
+        is_class = y == np.arange(n_classes)[:, None]
+        weights = (1 - hard_label_weight) * soft_targets.T + hard_label_weight * is_class
+        weights = weights * _ones_or(sample_weight, len(y))
+        seeded = with_seed(self.classifier, seed)
+        student = fit_on_copies(seeded, weights, label_copies, y)
         on_epoch("student")
         return student
 
@@ -228,10 +230,6 @@ class WeightLearner:
 
 def _ones_or(sample_weight, n_samples):
     return np.ones(n_samples) if sample_weight is None else sample_weight
-
-
-def _weights_of(blocks, selections):
-    return np.concatenate([block[rows] for block, rows in zip(blocks, selections)])
 
 
 def with_seed(classifier, seed):

@@ -1,4 +1,4 @@
-"""Debiased predictions of every strength: along a line, or student by student."""
+"""Debiased predictions of every strength: along a line, or between students."""
 
 import numpy as np
 import torch
@@ -96,8 +96,9 @@ class LinearPath:
 class SeparateStudents:
     """A student for each strength, for classifiers and rows that have no linear path.
 
-    A student is distilled without offset, which is added to its logits: the base
-    rates of a strength share one student. Only the last one is kept.
+    Where fewer strengths are given to train at, the log-probabilities of those between
+    are interpolated. A student is distilled without offset, which is added to its
+    logits: the base rates of a strength share one student.
 
     Parameters
     ----------
@@ -106,26 +107,45 @@ class SeparateStudents:
 
     seed : int
         Seed of the trainings.
+
+    trained_strengths : ndarray of shape (n_strengths,), default=None
+        Strengths to train students at, in ascending order; the least and the greatest
+        one bound all others. None trains at every strength that is asked for.
     """
 
-    def __init__(self, case, seed):
+    def __init__(self, case, seed, trained_strengths=None):
         self.case = case
         self.seed = seed
-        self.strength = self.student = None
+        self.trained_strengths = trained_strengths
+        self.students = {}
 
     def prepare(self, X):
-        """Leave the rows as they are."""
-        return X
+        """Make room for what each student says of the rows, so that it is asked once.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
+            Features.
+
+        Returns
+        -------
+        X : same type
+            The same.
+
+        recent : dict
+            What the last students said, by strength.
+        """
+        return X, {}
 
     def logits(self, prepared, strength):
         """Compute the logits of one strength.
 
         Parameters
         ----------
-        prepared : {ndarray, sparse matrix, dataframe} of shape (n_samples, n_features)
-            Features.
+        prepared : tuple
+            What :meth:`prepare` made of some rows.
 
-        strength : float or array-like of shape (n_classes,)
+        strength : float or tuple of float of shape (n_classes,)
             Trigger strength.
 
         Returns
@@ -133,18 +153,49 @@ class SeparateStudents:
         logits : ndarray of shape (n_samples, n_classes)
             Unnormalised log-probabilities, without offset.
         """
+        if self.trained_strengths is None:
+            return self._ask(prepared, strength)
+        position = np.searchsorted(self.trained_strengths, strength)
+        above = self.trained_strengths[position]
+        if strength == above:
+            return self._ask(prepared, strength)
+        below = self.trained_strengths[position - 1]
+        share = (strength - below) / (above - below)
+        lower, upper = (self._ask(prepared, each) for each in (below, above))
+        return (1 - share) * lower + share * upper
+
+    def _ask(self, prepared, strength):
+        """Ask the student of one strength, unless it has spoken of these rows."""
+        X, recent = prepared
+        return _remember(
+            recent,
+            strength,
+            lambda: self.case.learner.log_probabilities(self._train(strength), X),
+        )
+
+    def _train(self, strength):
+        """Train the student of one strength, unless that was done just now."""
         case = self.case
-        if strength != self.strength:
-            log_targets = reversed_logits(case.base, case.shift, strength, case.y)
-            self.student = fit_student(
+        return _remember(
+            self.students,
+            strength,
+            lambda: fit_student(
                 case.learner,
                 case.features,
                 case.y,
-                log_targets,
+                reversed_logits(case.base, case.shift, strength, case.y),
                 **plain_distillation(case, self.seed),
-            )
-            self.strength = strength
-        return case.learner.log_probabilities(self.student, prepared)
+            ),
+        )
+
+
+def _remember(recent, key, make):
+    """Look a value up or make it, and keep two: between two students lie the others."""
+    if key not in recent:
+        if len(recent) == 2:
+            del recent[next(iter(recent))]
+        recent[key] = make()
+    return recent[key]
 
 
 class OffsetFinder:
@@ -205,7 +256,7 @@ def plain_distillation(case, seed):
     }
 
 
-def fit_path(case, teacher, seed):
+def fit_path(case, teacher, seed, trained_strengths=None):
     """Find the students of all strengths on a case whose teacher has spoken.
 
     Parameters
@@ -219,6 +270,9 @@ def fit_path(case, teacher, seed):
     seed : int
         Seed of the trainings.
 
+    trained_strengths : ndarray of shape (n_strengths,), default=None
+        Where to train students if there is no line; None trains at every strength.
+
     Returns
     -------
     path : LinearPath or SeparateStudents
@@ -226,7 +280,7 @@ def fit_path(case, teacher, seed):
     """
     if case.learner.hands_weights_on and len(case.features.shape) == 2:
         return LinearPath(case, teacher, seed)
-    return SeparateStudents(case, seed)
+    return SeparateStudents(case, seed, trained_strengths)
 
 
 def make_shift_net(n_samples, n_features, n_outputs):

@@ -9,6 +9,7 @@ from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -201,6 +202,26 @@ class TestWork:
         strengths = np.linspace(0, 3, 20)
         search(trigger_strengths=strengths, cv=5).fit(X, y, sensitive_features=groups)
         assert len(trained) == 6
+
+    @pytest.mark.parametrize(
+        ("strengths", "n_strengths", "n_trained"), [(None, 19, 10), (range(12), 12, 12)]
+    )
+    def test_students_of_other_classifiers(
+        self, monkeypatch, strengths, n_strengths, n_trained
+    ):
+        students = []
+        fit_student = sklearn_bade._learners.WeightLearner.fit_student
+
+        def counting(*args, **kwargs):
+            students.append(1)
+            return fit_student(*args, **kwargs)
+
+        monkeypatch.setattr(sklearn_bade._learners.WeightLearner, "fit_student", counting)
+        X, y, groups = make_rows()
+        clf = search(GaussianNB(), trigger_strengths=strengths, base_rates=["keep"])
+        clf.fit(X, y, sensitive_features=groups)
+        assert len(clf.cv_results_["params"]) == n_strengths
+        assert len(students) == 2 * n_trained + 1
 
     def test_jobs_and_repetition_give_the_same(self):
         X, y, groups = make_rows()

@@ -1,0 +1,74 @@
+"""Training on weighted copies of rows: one per trigger, or one per class."""
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.model_selection import train_test_split
+
+# Up to so many rows, early_stopping="auto" means False in scikit-learn.
+FEWEST_ROWS_TO_STOP_EARLY = 10_000
+
+
+def fit_on_copies(classifier, weights, make_copies, y):
+    """Fit a classifier on copies of rows.
+
+    Gradient boosting that stops early by rows of its own choice would judge itself by
+    copies of rows that it has learned from; it is handed whole rows instead, which it
+    does not learn from at all.
+
+    Parameters
+    ----------
+    classifier : estimator object
+        Unfitted, seeded classifier; it is fitted.
+
+    weights : ndarray of shape (n_copies, n_samples)
+        Weight of each copy of each row; those of weight zero are left out.
+
+    make_copies : callable
+        ``make_copies(selections)`` takes the positions of the rows of each copy, and
+        returns their features and labels, copy after copy.
+
+    y : ndarray of shape (n_samples,)
+        Class codes of the rows.
+
+    Returns
+    -------
+    classifier : estimator object
+        The same, fitted.
+    """
+
+    def part(is_member):
+        selections = [np.flatnonzero(copy) for copy in weights * is_member]
+        X, labels = make_copies(selections)
+        return X, labels, np.concatenate([w[rows] for w, rows in zip(weights, selections)])
+
+    held_out = np.zeros(len(y), dtype=bool)
+    held_out[_rows_to_stop_by(classifier, y)] = True
+    X, labels, sample_weight = part(~held_out)
+    options = {}
+    if held_out.any():
+        names = "X_val", "y_val", "sample_weight_val"
+        options = dict(zip(names, part(held_out)))
+    return classifier.fit(X, labels, sample_weight=sample_weight, **options)
+
+
+def _rows_to_stop_by(classifier, y):
+    """Draw rows that tell when to stop, as many as the classifier itself would.
+
+    Whether it stops early depends on the number of rows, not of copies.
+    """
+    none = np.zeros(0, dtype=int)
+    if not isinstance(classifier, HistGradientBoostingClassifier):
+        return none
+    stops_early = classifier.early_stopping
+    if stops_early == "auto":
+        stops_early = len(y) > FEWEST_ROWS_TO_STOP_EARLY
+    classifier.set_params(early_stopping=bool(stops_early))
+    if not stops_early or classifier.validation_fraction is None:
+        return none
+    _, held_out = train_test_split(
+        np.arange(len(y)),
+        test_size=classifier.validation_fraction,
+        stratify=y,
+        random_state=classifier.random_state,
+    )
+    return held_out
