@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils import (
     _safe_indexing,
@@ -38,7 +38,7 @@ from ._injection import (
     make_injection,
     warn_of_small_cells,
 )
-from ._lazy_rows import is_dataset, read_all, read_labels
+from ._lazy_rows import DatasetClassifierMixin, is_dataset, read_all, read_labels
 from ._learners import NetLearner, WeightLearner, make_learner
 from ._preprocessing import (
     join_pipeline,
@@ -113,7 +113,7 @@ class _Case:
         return self.teacher_learner.epochs + self.student_epochs
 
 
-class BackdoorDebiasClassifier(ClassifierMixin, BaseEstimator):
+class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
     r"""Make a classifier fairer by a backdoor that cancels the bias of its data.
 
     The method is BaDe, "Backdoor for Debias" [1]_. `fit` takes five steps:

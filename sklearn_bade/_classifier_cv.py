@@ -21,6 +21,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ._classifier import BackdoorDebiasClassifier
 from ._containers import take_rows
 from ._groups import DEFAULT_BINS, UNKNOWN_GROUP
+from ._lazy_rows import DatasetClassifierMixin
 from ._learners import has_linear_path
 from ._path import OffsetFinder, fit_path
 from ._progress import progress_bar
@@ -164,7 +165,7 @@ def _rank(values):
     return rankdata(np.nan_to_num(-values, nan=np.inf), method="min").astype(np.int32)
 
 
-class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
+class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
     """Debias with a trigger strength that is chosen by cross-validation.
 
     A teacher does not depend on the strength, so each fold trains one. The students of
@@ -545,15 +546,7 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
 
     def _tabulate(self, rows, folds, candidates, outcomes):
         """Fill `cv_results_`."""
-        strengths = np.empty(len(candidates), dtype=object if self.per_class else float)
-        strengths[:] = [candidate["trigger_strength"] for candidate in candidates]
-        base_rates = np.empty(len(candidates), dtype=object)
-        base_rates[:] = [candidate["base_rate"] for candidate in candidates]
-        results = {
-            "param_trigger_strength": np.ma.array(strengths),
-            "param_base_rate": np.ma.array(base_rates),
-            "params": candidates,
-        }
+        results = self._tabulate_parameters(candidates)
         for name in ("fit_time", "score_time"):
             times = np.array([outcome[name] for outcome in outcomes])
             results[f"mean_{name}"] = np.full(len(candidates), times.mean())
@@ -579,6 +572,18 @@ class BackdoorDebiasClassifierCV(ClassifierMixin, BaseEstimator):
             results |= _summarize("score", np.array([o["score"] for o in outcomes]))
             results["rank_test_score"] = _rank(results["mean_test_score"])
         self.cv_results_ = results
+
+    def _tabulate_parameters(self, candidates):
+        """Make a search's keys from what the candidates differ in."""
+        strengths = np.empty(len(candidates), dtype=object if self.per_class else float)
+        strengths[:] = [candidate["trigger_strength"] for candidate in candidates]
+        base_rates = np.empty(len(candidates), dtype=object)
+        base_rates[:] = [candidate["base_rate"] for candidate in candidates]
+        return {
+            "param_trigger_strength": np.ma.array(strengths),
+            "param_base_rate": np.ma.array(base_rates),
+            "params": candidates,
+        }
 
     def _disparities(self, predicted, rows):
         """Compute the disparity of each candidate's predictions."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from sklearn.base import ClassifierMixin
 from skorch.helper import SliceDataset
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
@@ -139,6 +140,35 @@ def open_dataset(X):
 def read_all(X):
     """Read the rows of a dataset into an array; leave everything else as it is."""
     return np.asarray(X) if isinstance(X, LazyRows) else X
+
+
+class DatasetClassifierMixin(ClassifierMixin):
+    """Let classifiers be scored on a torch Dataset that holds its own labels."""
+
+    def score(self, X, y, sample_weight=None):
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features) or (n_samples, ...)
+            Features, as `predict` takes them.
+
+        y : array-like or SliceDataset of shape (n_samples,), or None
+            True labels. None, for a torch Dataset of tuples, takes the second element of
+            each.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+            Share of right predictions.
+        """
+        if y is None and is_dataset(X):
+            y = read_labels(X)
+        return super().score(X, y, sample_weight)
 
 
 def read_labels(dataset):

@@ -131,6 +131,7 @@ class TestDatasets:
         for labels in (y, None):
             clf = debias().fit(dataset, labels, sensitive_features=color)
             np.testing.assert_allclose(clf.predict_proba(dataset), expected, rtol=1e-5)
+            assert clf.score(dataset, labels) == clf.score(X, y) < 1
 
     def test_slice_dataset(self, digits, expected):
         X, y, color = digits
