@@ -21,7 +21,7 @@ from sklearn.utils.validation import (
 )
 from skorch import NeuralNetClassifier
 
-from ._containers import greatest_value, take_rows
+from ._containers import greatest_value
 from ._group_signal import find_memberships, warn_of_faint_signal
 from ._groups import (
     DEFAULT_BINS,
@@ -49,6 +49,12 @@ from ._preprocessing import (
 )
 from ._progress import progress_bar
 from ._reversal import check_strength, resolve_class_rates, soft_targets
+from ._row_weights import (
+    as_frequencies,
+    drop_weightless,
+    refuse_class_weight,
+    take_over_class_weight,
+)
 from ._students import (
     check_settings,
     choose_epochs,
@@ -65,18 +71,6 @@ from ._validation import (
 )
 from .nets import log_probabilities, make_default_net, seeded
 from .triggers import BaseTrigger, choose_trigger
-
-
-def _drop_weightless(X, y, sensitive_features, sample_weight):
-    """Leave out rows of weight zero, as if they had not been there."""
-    kept = np.flatnonzero(sample_weight)
-    if not len(kept):
-        raise ValueError("sample_weight is zero in every row; nothing is left to learn.")
-    if len(kept) == len(y):
-        return X, y, sensitive_features, sample_weight
-    if sensitive_features is not None:
-        sensitive_features = sensitive_features.iloc[kept]
-    return take_rows(X, kept), y[kept], sensitive_features, sample_weight[kept]
 
 
 @dataclass
@@ -139,8 +133,10 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
           copy of the rows per group and then on one per class. Histogram gradient
           boosting stops early by whole rows that it has no copy of; the early stopping
           of others, if they have any, sees copies of the rows that they learned from.
+          Its class weights count as weights of rows.
         - A :class:`~sklearn.pipeline.Pipeline` that ends in one of these: X may be a raw
-          frame; the sensitive column is taken away before the first step.
+          frame; the sensitive column is taken away before the first step. Steps that
+          go by positions count the columns that are left.
         - None: a default pipeline (impute, scale, encode) and a network sized by the
           data; for images, a convolutional network.
 
@@ -243,7 +239,8 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         "pseudo_deletion", the share of stamped rows in each class and group.
 
     student_ : estimator object
-        The debiased model. It takes X without the sensitive columns.
+        The debiased model. It takes X without the sensitive columns, and predicts class
+        codes, the positions of labels in `classes_`.
 
     teacher_ : estimator object
         The backdoored classifier, on preprocessed and stamped rows. Only if
@@ -417,14 +414,9 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         """Check the data, and take step 1."""
         forget_fit(self)
         X, y = self._validate_training_data(X, y)
-        if sensitive_features is not None:
-            sensitive_features = sensitive_table(sensitive_features)
-            check_consistent_length(X, sensitive_features)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            X, y, sensitive_features, sample_weight = _drop_weightless(
-                X, y, sensitive_features, sample_weight
-            )
+        X, y, sensitive_features, sample_weight = self._drop_weightless(
+            X, y, sensitive_features, sample_weight
+        )
         self.classes_, y = encode_labels(y)
         check_strength(self.trigger_strength, len(self.classes_))
         resolve_class_rates(self.base_rate, y, len(self.classes_))
@@ -441,6 +433,16 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
             y = read_labels(X)
         X = self._validate_features(X, reset=True)
         return X, validate_labels(X, y)
+
+    def _drop_weightless(self, X, y, sensitive_features, sample_weight):
+        """Check weights and sensitive values, and leave out rows of weight zero."""
+        if sensitive_features is not None:
+            sensitive_features = sensitive_table(sensitive_features)
+            check_consistent_length(X, sensitive_features)
+        if sample_weight is None:
+            return X, y, sensitive_features, None
+        sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        return drop_weightless(X, y, sensitive_features, sample_weight)
 
     def _validate_features(self, X, reset):
         """Check X; NaN in an array is refused unless preprocessing could mend it."""
@@ -517,6 +519,9 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
             )
             case.learner = make_learner(classifier)
         else:
+            classifier, case.sample_weight = take_over_class_weight(
+                classifier, case.y, self.classes_, case.sample_weight
+            )
             case.learner = make_learner(classifier)
             features = self._fit_preprocessing(case, case.preprocessing, raw)
         case.features = case.learner.to_rows(features)
@@ -531,6 +536,7 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         case.teacher_learner, case.teacher_features = case.learner, case.features
         if self.teacher is not None:
             preprocessing, classifier = split_pipeline(self.teacher)
+            refuse_class_weight(classifier)
             case.teacher_learner = make_learner(classifier)
             if isinstance(self.teacher, Pipeline):
                 features = self._fit_preprocessing(case, preprocessing, raw)
@@ -572,7 +578,8 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         warn_of_small_cells(
             count_cells(case.y, case.groups, *sizes), self.classes_, self.groups_
         )
-        counts = count_cells(case.y, case.groups, *sizes, case.sample_weight)
+        weights = as_frequencies(case.sample_weight)
+        counts = count_cells(case.y, case.groups, *sizes, weights)
         case.plan = make_injection(self.injection, counts)
         self.injection_rates_ = case.plan.rates
 

@@ -20,13 +20,20 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ._classifier import BackdoorDebiasClassifier
 from ._containers import take_rows
+from ._copies import settle_early_stopping
 from ._groups import DEFAULT_BINS, UNKNOWN_GROUP
 from ._lazy_rows import DatasetClassifierMixin
 from ._learners import has_linear_path
 from ._path import OffsetFinder, fit_path
 from ._progress import progress_bar
 from ._reversal import check_strength, resolve_class_rates
-from ._selection import COUNT_DISPARITIES, choose_candidate, count_outcomes, named_disparity
+from ._selection import (
+    COUNT_DISPARITIES,
+    ChoiceRule,
+    count_outcomes,
+    named_disparity,
+    warn_of_undefined_gaps,
+)
 from ._validation import encode_labels, forget_fit
 
 DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
@@ -49,18 +56,25 @@ PASSED_ON = (
 )
 
 
-class _Predictions(ClassifierMixin, BaseEstimator):
-    """A classifier that has already predicted, for scikit-learn's scorers."""
+class _Candidate(ClassifierMixin, BaseEstimator):
+    """A fold's student as scikit-learn's scorers know classifiers.
 
-    def __init__(self, classes, proba):
+    The fold's test rows, which scorers mostly ask for, have been predicted already.
+    """
+
+    def __init__(self, classes, rows, proba, predict_logits):
         self.classes_ = classes
+        self.rows = rows
         self.proba = proba
+        self.predict_logits = predict_logits
 
     def predict_proba(self, X):
-        return self.proba
+        if X is self.rows:
+            return self.proba
+        return softmax(self.predict_logits(X), axis=1)
 
     def predict(self, X):
-        return self.classes_[self.proba.argmax(axis=1)]
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 @dataclass
@@ -83,8 +97,8 @@ class _Rows:
         )
 
     def sensitive_features(self):
-        """Name the groups, in a type that is not cut into bins again."""
-        names = self.groups.astype(str).astype(object)
+        """Name the groups, in their order and in a type that is not cut into bins."""
+        names = np.char.zfill(self.groups.astype(str), 6).astype(object)
         return np.where(self.groups == UNKNOWN_GROUP, None, names)
 
 
@@ -115,10 +129,17 @@ def _predict_fold(debiaser, train, test, candidates, trained_strengths, scorer):
     predicted = np.empty((len(candidates), len(test.y)), dtype=np.int32)
     scores = np.empty(len(candidates))
     for i, candidate in enumerate(candidates):
-        logits = path.logits(prepared, candidate["trigger_strength"]) + offsets(**candidate)
+        strength, offset = candidate["trigger_strength"], offsets(**candidate)
+        logits = path.logits(prepared, strength) + offset
         predicted[i] = logits.argmax(axis=1)
         if scorer is not None:
-            scores[i] = scorer(softmax(logits, axis=1), test)
+            scores[i] = scorer(
+                softmax(logits, axis=1),
+                test,
+                lambda X, strength=strength, offset=offset: (
+                    path.logits(path.prepare(case.transform(X)), strength) + offset
+                ),
+            )
     return {
         "predicted": predicted,
         "score": scores,
@@ -139,7 +160,7 @@ class _ProbabilityScorer:
         self.classes = classes
         self.groups = groups
 
-    def __call__(self, proba, rows):
+    def __call__(self, proba, rows, predict_logits):
         takes, options = signature(self.scorer).parameters, {}
         reads_column = getattr(self.scorer, "sensitive_feature", None) is not None
         if "sensitive_features" in takes and not reads_column:
@@ -148,8 +169,8 @@ class _ProbabilityScorer:
             options["sensitive_features"] = self.groups[rows.groups]
         if "sample_weight" in takes and rows.sample_weight is not None:
             options["sample_weight"] = rows.sample_weight
-        predictions = _Predictions(self.classes, proba)
-        return self.scorer(predictions, rows.X, self.classes[rows.y], **options)
+        candidate = _Candidate(self.classes, rows.X, proba, predict_logits)
+        return self.scorer(candidate, rows.X, self.classes[rows.y], **options)
 
 
 def _summarize(name, by_fold):
@@ -158,6 +179,11 @@ def _summarize(name, by_fold):
     results[f"mean_test_{name}"] = by_fold.mean(axis=0)
     results[f"std_test_{name}"] = by_fold.std(axis=0)
     return results
+
+
+def _to_base_rate(rate):
+    """Make a base rate hashable."""
+    return rate if isinstance(rate, str) else tuple(np.ravel(rate).astype(float).tolist())
 
 
 def _rank(values):
@@ -203,7 +229,8 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             callable, default="odd"
         What to keep small, see :mod:`sklearn_bade.metrics`; "odd" is the mean odds
         gap. A callable ``disparity(y_true, y_pred, *, sensitive_features)`` returns a
-        float.
+        float. The choice goes by the predictions of all folds together, so a callable
+        may raise ValueError on a fold, whose figure is then NaN.
 
     max_disparity : float, default=0.02
         The most accurate candidate whose cross-validated disparity is at most this is
@@ -214,8 +241,13 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         whose cross-validated accuracy is at most this much below that of the most
         accurate one.
 
+    disparity_weight : float, default=None
+        If given, it replaces `max_disparity` too: the candidate with the greatest
+        cross-validated accuracy minus this many times its disparity is chosen. With 1, a
+        point of disparity is worth a point of accuracy.
+
     scoring : str or callable, default=None
-        If given, it replaces both: a scikit-learn scorer whose mean over the folds is
+        If given, it replaces all three: a scikit-learn scorer whose mean over the folds is
         maximised. A fairness scorer that names no column of X gets the groups, and so
         ``make_fairness_scorer("balanced_group_accuracy")`` asks for what is most accurate
         where every class and group counts alike.
@@ -317,6 +349,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         "disparity": [StrOptions(set(COUNT_DISPARITIES)), callable],
         "max_disparity": [Interval(Real, 0, None, closed="left")],
         "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
+        "disparity_weight": [Interval(Real, 0, None, closed="left"), None],
         "scoring": [str, callable, None],
         "cv": ["cv_object"],
         "n_jobs": [Integral, None],
@@ -333,6 +366,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         disparity="odd",
         max_disparity=0.02,
         max_accuracy_loss=None,
+        disparity_weight=None,
         scoring=None,
         cv=5,
         injection="mirror",
@@ -355,6 +389,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         self.disparity = disparity
         self.max_disparity = max_disparity
         self.max_accuracy_loss = max_accuracy_loss
+        self.disparity_weight = disparity_weight
         self.scoring = scoring
         self.cv = cv
         self.injection = injection
@@ -401,17 +436,18 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            As :meth:`BackdoorDebiasClassifier.fit`; also for unknown base rates,
-            strengths that are negative or not finite, and folds that lack a class or
-            have only one group.
+            As :meth:`BackdoorDebiasClassifier.fit`; also for unknown base rates, two
+            rules of choice, strengths that are negative or not finite, and folds that
+            lack a class or have only one group.
         """
         forget_fit(self)
+        self._make_rule()
         rng = check_random_state(self.random_state)
         final = self._make_debiaser(rng)
-        rows = self._check_rows(final, X, y, sensitive_features, sample_weight)
+        rows, splits = self._check_rows(final, X, y, sensitive_features, sample_weight)
         strengths, trained_strengths = self._find_strengths(rows)
         candidates = self._make_candidates(rows, strengths)
-        folds = self._make_folds(rows, rng)
+        folds = self._make_folds(rows, splits, rng)
         with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
             outcomes = self._predict_folds(
                 rows, folds, candidates, trained_strengths, rng, advance
@@ -435,15 +471,42 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             self.estimator, random_state=int(rng.randint(2**31 - 1)), **settings
         )
 
+    def _make_fold_debiaser(self, rng, n_samples):
+        """Make a debiaser that trains on a fold as it will on all rows."""
+        debiaser = self._make_debiaser(rng)
+        return debiaser.set_params(
+            estimator=settle_early_stopping(self.estimator, n_samples),
+            teacher=settle_early_stopping(self.teacher, n_samples),
+        )
+
     def _check_rows(self, final, X, y, sensitive_features, sample_weight):
-        """Check the data as the debiaser does, and find classes and groups."""
+        """Check the data as the debiaser does, find classes and groups, and split."""
         X, y = final._validate_training_data(X, y)
+        splits = self._split_as_given(X, y, sample_weight)
+        X, y, sensitive_features, sample_weight = final._drop_weightless(
+            X, y, sensitive_features, sample_weight
+        )
         self.classes_, codes = encode_labels(y)
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
         groups = final._find_groups(X, codes, sensitive_features, sample_weight).groups
         self.groups_ = final.groups_
-        return _Rows(X, codes, groups, sample_weight)
+        if not callable(self.disparity):
+            sizes = len(self.classes_), len(self.groups_)
+            rows_per_cell = count_outcomes(codes, codes, groups, *sizes, sample_weight)
+            warn_of_undefined_gaps(self.disparity, rows_per_cell)
+        return _Rows(X, codes, groups, sample_weight), splits
+
+    def _split_as_given(self, X, y, sample_weight):
+        """Split by the user's own `cv`, and renumber the rows that weigh anything."""
+        if isinstance(self.cv, Integral):
+            return None
+        is_kept = np.ones(len(y), dtype=bool)
+        if sample_weight is not None:
+            is_kept = _check_sample_weight(sample_weight, X, ensure_non_negative=True) > 0
+        numbers = np.cumsum(is_kept) - 1
+        return [
+            tuple(numbers[rows][is_kept[rows]] for rows in fold)
+            for fold in check_cv(self.cv, y, classifier=True).split(X, y)
+        ]
 
     def _find_strengths(self, rows):
         """Find the strengths to try, and those to train at (None: all)."""
@@ -472,10 +535,9 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
     def _make_candidates(self, rows, strengths):
         """List the parameters of all candidates."""
         n_classes = len(self.classes_)
-        base_rates = [
-            rate if isinstance(rate, str) else tuple(np.asarray(rate, float).tolist())
-            for rate in self.base_rates
-        ]
+        base_rates = [_to_base_rate(rate) for rate in self.base_rates]
+        if not base_rates:
+            raise ValueError("base_rates is empty; give at least one, such as 'keep'.")
         for base_rate in base_rates:
             resolve_class_rates(base_rate, rows.y, n_classes)
         strengths = strengths.tolist()
@@ -493,10 +555,10 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             for strength, base_rate in product(strengths, base_rates)
         ]
 
-    def _make_folds(self, rows, rng):
-        """Split the rows, and check that each part can be trained on."""
+    def _make_folds(self, rows, folds, rng):
+        """Split the rows unless the user did, and check that each part is trainable."""
         y, groups = rows.y, rows.groups
-        if isinstance(self.cv, Integral):
+        if folds is None:
             splitter = StratifiedKFold(
                 self.cv, shuffle=True, random_state=int(rng.randint(2**31 - 1))
             )
@@ -504,8 +566,6 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The least populated class", UserWarning)
                 folds = list(splitter.split(rows.X, strata))
-        else:
-            folds = list(check_cv(self.cv, y, classifier=True).split(rows.X, y))
         for i, (train, _) in enumerate(folds):
             n_classes, known = len(np.unique(y[train])), groups[train] != UNKNOWN_GROUP
             if n_classes < len(self.classes_) or len(np.unique(groups[train][known])) < 2:
@@ -529,7 +589,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             scorer = _ProbabilityScorer(self.scoring, self.classes_, self.groups_)
         tasks = (
             delayed(_predict_fold)(
-                self._make_debiaser(rng),
+                self._make_fold_debiaser(rng, len(rows.y)),
                 rows.take(train),
                 rows.take(test),
                 candidates,
@@ -560,12 +620,11 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             ]
         )
         disparity = np.array(
-            [self._disparities(p, test) for p, test in zip(predicted, tests)]
+            [self._fold_disparities(p, test) for p, test in zip(predicted, tests)]
         )
         results |= _summarize("accuracy", accuracy) | _summarize("disparity", disparity)
-        results["pooled_test_disparity"] = self._disparities(
-            np.hstack(predicted), rows.take(np.concatenate([test for _, test in folds]))
-        )
+        pooled = rows.take(np.concatenate([test for _, test in folds]))
+        results["pooled_test_disparity"] = self._disparities(np.hstack(predicted), pooled)
         results["rank_test_accuracy"] = _rank(results["mean_test_accuracy"])
         results["rank_test_disparity"] = _rank(-results["pooled_test_disparity"])
         if self.scoring is not None:
@@ -588,23 +647,31 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
     def _disparities(self, predicted, rows):
         """Compute the disparity of each candidate's predictions."""
         if callable(self.disparity):
-            known = rows.groups != UNKNOWN_GROUP
-            options = {"sensitive_features": self.groups_[rows.groups[known]]}
-            if rows.sample_weight is not None:
-                options["sample_weight"] = rows.sample_weight[known]
-            truth = self.classes_[rows.y[known]]
-            return np.array(
-                [
-                    self.disparity(truth, self.classes_[p[known]], **options)
-                    for p in predicted
-                ]
-            )
+            return self._own_disparities(predicted, rows)
         sizes = len(self.classes_), len(self.groups_)
-        counts = (
+        counts = [
             count_outcomes(rows.y, p, rows.groups, *sizes, rows.sample_weight)
             for p in predicted
-        )
+        ]
         return np.array([named_disparity(self.disparity, each) for each in counts])
+
+    def _own_disparities(self, predicted, rows):
+        """Compute the user's own disparity of each candidate's predictions."""
+        known = rows.groups != UNKNOWN_GROUP
+        options = {"sensitive_features": self.groups_[rows.groups[known]]}
+        if rows.sample_weight is not None:
+            options["sample_weight"] = rows.sample_weight[known]
+        truth = self.classes_[rows.y[known]]
+        return np.array(
+            [self.disparity(truth, self.classes_[p[known]], **options) for p in predicted]
+        )
+
+    def _fold_disparities(self, predicted, rows):
+        """Compute the disparities of a fold; NaN where it has too few rows for that."""
+        try:
+            return self._disparities(predicted, rows)
+        except ValueError:
+            return np.full(len(predicted), np.nan)
 
     def _choose(self):
         """Choose a candidate by the rule that was asked for."""
@@ -614,16 +681,18 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             self.best_index_ = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
             self.best_score_ = float(results["mean_test_score"][self.best_index_])
         else:
-            loss = self.max_accuracy_loss
-            self.best_index_ = choose_candidate(
-                results["mean_test_accuracy"],
-                results["pooled_test_disparity"],
-                None if loss is not None else self.max_disparity,
-                loss,
+            self.best_index_ = self._make_rule().choose(
+                results["mean_test_accuracy"], results["pooled_test_disparity"]
             )
             self.best_score_ = float(results["mean_test_accuracy"][self.best_index_])
         self.best_params_ = results["params"][self.best_index_]
         self.best_strength_ = self.best_params_["trigger_strength"]
+
+    def _make_rule(self):
+        """Make the rule of choice; the default bound stands back behind the others."""
+        loss, weight = self.max_accuracy_loss, self.disparity_weight
+        bound = self.max_disparity if loss is None and weight is None else None
+        return ChoiceRule(bound, loss, weight)
 
     def predict_proba(self, X):
         """Estimate class probabilities.

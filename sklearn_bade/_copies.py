@@ -1,6 +1,7 @@
 """Training on weighted copies of rows: one per trigger, or one per class."""
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import train_test_split
 
@@ -13,12 +14,13 @@ def fit_on_copies(classifier, weights, make_copies, y):
 
     Gradient boosting that stops early by rows of its own choice would judge itself by
     copies of rows that it has learned from; it is handed whole rows instead, which it
-    does not learn from at all.
+    does not learn from at all. Whether it stops early depends on the number of rows, not
+    of copies.
 
     Parameters
     ----------
     classifier : estimator object
-        Unfitted, seeded classifier; it is fitted.
+        Unfitted, seeded classifier.
 
     weights : ndarray of shape (n_copies, n_samples)
         Weight of each copy of each row; those of weight zero are left out.
@@ -33,7 +35,7 @@ def fit_on_copies(classifier, weights, make_copies, y):
     Returns
     -------
     classifier : estimator object
-        The same, fitted.
+        The fitted classifier.
     """
 
     def part(is_member):
@@ -42,6 +44,7 @@ def fit_on_copies(classifier, weights, make_copies, y):
         return X, labels, np.concatenate([w[rows] for w, rows in zip(weights, selections)])
 
     held_out = np.zeros(len(y), dtype=bool)
+    classifier = settle_early_stopping(classifier, len(y))
     held_out[_rows_to_stop_by(classifier, y)] = True
     X, labels, sample_weight = part(~held_out)
     options = {}
@@ -51,20 +54,40 @@ def fit_on_copies(classifier, weights, make_copies, y):
     return classifier.fit(X, labels, sample_weight=sample_weight, **options)
 
 
-def _rows_to_stop_by(classifier, y):
-    """Draw rows that tell when to stop, as many as the classifier itself would.
+def settle_early_stopping(estimator, n_samples):
+    """Decide for all folds of a search what depends on the number of rows.
 
-    Whether it stops early depends on the number of rows, not of copies.
+    Parameters
+    ----------
+    estimator : estimator object or None
+        Classifier or pipeline; left unchanged.
+
+    n_samples : int
+        Number of rows of the whole data.
+
+    Returns
+    -------
+    estimator : estimator object or None
+        A clone that stops early where it would on the whole data.
     """
-    none = np.zeros(0, dtype=int)
-    if not isinstance(classifier, HistGradientBoostingClassifier):
-        return none
-    stops_early = classifier.early_stopping
-    if stops_early == "auto":
-        stops_early = len(y) > FEWEST_ROWS_TO_STOP_EARLY
-    classifier.set_params(early_stopping=bool(stops_early))
-    if not stops_early or classifier.validation_fraction is None:
-        return none
+    if estimator is None:
+        return None
+    settled = {
+        name: n_samples > FEWEST_ROWS_TO_STOP_EARLY
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "early_stopping" and value == "auto"
+    }
+    return clone(estimator).set_params(**settled) if settled else estimator
+
+
+def _rows_to_stop_by(classifier, y):
+    """Draw rows that tell when to stop, as many as the classifier itself would."""
+    if (
+        not isinstance(classifier, HistGradientBoostingClassifier)
+        or not classifier.early_stopping
+        or classifier.validation_fraction is None
+    ):
+        return np.zeros(0, dtype=int)
     _, held_out = train_test_split(
         np.arange(len(y)),
         test_size=classifier.validation_fraction,

@@ -11,12 +11,14 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ._containers import row_slices
 from ._groups import UNKNOWN_GROUP, is_dataframe
-from ._preprocessing import make_default_preprocessing
+from ._preprocessing import make_default_preprocessing, to_pandas
 from .nets import seeded
 
 FAINT_SIGNAL = 0.02
 PROBED_ROWS = 10_000
 COARSE_SIDE = 8
+# Forests take single precision, and no infinity.
+FOREST_RANGE = np.finfo(np.float32).min, np.finfo(np.float32).max
 
 
 def _make_forest(features, seed):
@@ -30,10 +32,21 @@ def _make_forest(features, seed):
 def _summarize(features, positions, seed):
     """Select rows for a forest; rows of several axes are averaged on a coarse grid."""
     if len(features.shape) <= 2:
-        return _safe_indexing(features, positions)
+        return _without_infinity(_safe_indexing(features, positions))
     parts = row_slices((len(positions), *features.shape[1:]))
     with seeded(seed, "cpu"):  # a dataset may change its rows at random
         return np.concatenate([_coarsen(features[positions[part]]) for part in parts])
+
+
+def _without_infinity(table):
+    """Cut what forests do not take, and classifiers may."""
+    if isinstance(table, np.ndarray):
+        return np.clip(table, *FOREST_RANGE)
+    if not is_dataframe(table):
+        return table
+    table = to_pandas(table)
+    floats = list(table.select_dtypes("float"))
+    return table.assign(**table[floats].replace([np.inf, -np.inf], np.nan))
 
 
 def _coarsen(images):

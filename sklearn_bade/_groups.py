@@ -111,6 +111,11 @@ def sensitive_table(values):
     if isinstance(values, (list, tuple)):  # NumPy would turn mixed ones into strings
         return pd.DataFrame(list(values)).infer_objects()
     values = np.asarray(values)
+    if values.ndim == 0:
+        raise ValueError(
+            f"sensitive_features={values.item()!r} is no array of one value per row. To "
+            "name a column of X, give it to the constructor, sensitive_feature=..."
+        )
     if values.ndim > 2:
         raise ValueError(
             "sensitive_features must have one or two dimensions, got an array of "

@@ -27,6 +27,12 @@ from .nets import (
 )
 
 LEAST_PROBABILITY = 1e-4
+# Settings with one entry per feature, and what they say of a column without demands.
+FEATURE_SETTINGS = {
+    "monotonic_cst": 0,
+    "monotone_constraints": 0,
+    "categorical_features": False,
+}
 
 
 def make_learner(classifier):
@@ -188,6 +194,7 @@ class WeightLearner:
 
         weights = plan.chances[cells].T * _ones_or(sample_weight, len(y))
         seeded = with_seed(self.classifier, seeds[1])
+        _widen_settings(seeded, X.shape[1], trigger.n_columns_)
         teacher = fit_on_copies(seeded, weights, stamp_copies, y)
         on_epoch("teacher")
         return teacher
@@ -230,6 +237,18 @@ class WeightLearner:
 
 def _ones_or(sample_weight, n_samples):
     return np.ones(n_samples) if sample_weight is None else sample_weight
+
+
+def _widen_settings(classifier, n_features, n_columns):
+    """Extend settings that hold one entry per feature over the trigger's columns."""
+    settings = classifier.get_params(deep=False)
+    for name, neutral in FEATURE_SETTINGS.items():
+        entries = settings.get(name)
+        if not isinstance(entries, (list, tuple, np.ndarray)) or len(entries) != n_features:
+            continue
+        if (np.asarray(entries).dtype == bool) == isinstance(neutral, bool):
+            added = type(entries) if isinstance(entries, tuple) else list
+            classifier.set_params(**{name: added([*entries, *[neutral] * n_columns])})
 
 
 def with_seed(classifier, seed):

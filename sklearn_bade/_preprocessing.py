@@ -83,7 +83,9 @@ def make_default_preprocessing():
         Unfitted transformer of frames or arrays.
     """
     measured = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
-    binary = make_pipeline(SimpleImputer(strategy="most_frequent"), MinMaxScaler())
+    # A column without any value counts as binary.
+    imputer = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
+    binary = make_pipeline(imputer, MinMaxScaler())
     categorical = make_pipeline(
         FunctionTransformer(_to_strings, feature_names_out="one-to-one"),
         OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=10),

@@ -116,6 +116,19 @@ class TestChoice:
             clf.fit(X, y, sensitive_features=groups)
         assert clf.best_index_ == clf.cv_results_["pooled_test_disparity"].argmin()
 
+    def test_disparity_weight(self):
+        X, y, groups = make_rows(600)
+        clf = search(max_accuracy_loss=None, disparity_weight=2.0)
+        results = clf.fit(X, y, sensitive_features=groups).cv_results_
+        worth = results["mean_test_accuracy"] - 2 * results["pooled_test_disparity"]
+        assert clf.best_index_ == worth.argmax()
+
+    def test_two_rules_are_refused(self):
+        X, y, groups = make_rows()
+        clf = search(max_accuracy_loss=0.1, disparity_weight=2.0)
+        with pytest.raises(ValueError, match=r"exactly one.*'disparity_weight': 2\.0"):
+            clf.fit(X, y, sensitive_features=groups)
+
     @pytest.mark.parametrize("scoring", ["roc_auc", make_scorer(accuracy_score)])
     def test_scoring_replaces_the_rules(self, scoring):
         X, y, groups = make_rows()
@@ -236,7 +249,7 @@ class TestWork:
         clf = search(cv=4)
         clf.classes_, clf.groups_ = np.unique(y), np.unique(groups)
         rows = _Rows(X, y, groups, None)
-        for _, test in clf._make_folds(rows, np.random.RandomState(0)):
+        for _, test in clf._make_folds(rows, None, np.random.RandomState(0)):
             for k in (0, 1):
                 for g in (0, 1):
                     share = ((y == k) & (groups == g)).sum() / 4

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 from sklearn_bade import metrics
 from sklearn_bade._selection import (
     COUNT_DISPARITIES,
-    check_rule,
-    choose_candidate,
+    ChoiceRule,
     count_outcomes,
+    gaps_of_counts,
     named_disparity,
+    warn_of_undefined_gaps,
 )
 
 PUBLIC = {
@@ -45,29 +46,66 @@ def test_unknown_groups_are_not_counted():
     assert counts[1, 1, 1] == 1
 
 
+def choose(accuracy=ACCURACY, disparity=DISPARITY, **rule):
+    return ChoiceRule(**rule).choose(accuracy, disparity)
+
+
 def test_most_accurate_below_the_bound():
-    assert choose_candidate(ACCURACY, DISPARITY, 0.05, None) == 1
+    assert choose(max_disparity=0.05) == 1
 
 
 def test_least_disparate_within_the_loss():
-    assert choose_candidate(ACCURACY, DISPARITY, None, 0.02) == 2
-    assert choose_candidate(ACCURACY, DISPARITY, None, 0.0) == 0
+    assert choose(max_accuracy_loss=0.02) == 2
+    assert choose(max_accuracy_loss=0.0) == 0
+
+
+def test_greatest_worth():
+    assert choose(disparity_weight=0.0) == 0
+    assert choose(disparity_weight=0.5) == 1
+    assert choose(disparity_weight=1.5) == 2
+    assert choose(disparity_weight=5.0) == 3
 
 
 def test_nothing_below_the_bound_warns():
     with pytest.warns(UserWarning, match=r"at most 0.001.*0.0100.*larger"):
-        assert choose_candidate(ACCURACY, DISPARITY, 0.001, None) == 3
+        assert choose(max_disparity=0.001) == 3
 
 
-@pytest.mark.parametrize("bounds_of_rule", [(None, 0.01), (0.2, None)])
-def test_nan_is_never_chosen(bounds_of_rule):
+RULES = [{"max_accuracy_loss": 0.01}, {"max_disparity": 0.2}, {"disparity_weight": 1.0}]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nan_is_never_chosen(rule):
     accuracy, disparity = np.array([0.8, np.nan, 0.85]), np.array([0.1, 0.0, 0.05])
-    assert choose_candidate(accuracy, disparity, *bounds_of_rule) == 2
+    assert choose(accuracy, disparity, **rule) == 2
+    assert choose(np.array([0.8, 0.9]), np.array([0.1, np.nan]), **rule) == 0
     with pytest.raises(ValueError, match="finite"):
-        choose_candidate(np.full(2, np.nan), np.ones(2), *bounds_of_rule)
+        choose(np.full(2, np.nan), np.ones(2), **rule)
 
 
-@pytest.mark.parametrize("bounds", [(None, None), (0.1, 0.1)])
-def test_exactly_one_bound(bounds):
+@pytest.mark.parametrize("rule", [{}, {"max_disparity": 0.1, "disparity_weight": 1.0}])
+def test_exactly_one_rule(rule):
     with pytest.raises(ValueError, match="exactly one of max_disparity"):
-        check_rule(*bounds)
+        ChoiceRule(**rule)
+
+
+class TestUndefinedGaps:
+    """Two groups, of which one has no positives."""
+
+    COUNTS = np.array([[[30, 10], [5, 15]], [[20, 20], [0, 0]]])
+
+    def test_they_count_as_zero(self):
+        assert named_disparity("equal_opportunity", self.COUNTS) == 0
+        assert named_disparity("odd", self.COUNTS) == pytest.approx(0.125)
+        gaps = gaps_of_counts(self.COUNTS)
+        assert np.isnan(gaps["true_positive"]).all()
+        assert gaps["false_positive"] == pytest.approx(0.25)
+
+    @pytest.mark.parametrize("name", ["odd", "equalized_odds", "equal_opportunity"])
+    def test_the_user_is_told(self, name):
+        with pytest.warns(UserWarning, match=f"disparity='{name}'.*count as zero"):
+            warn_of_undefined_gaps(name, self.COUNTS)
+
+    def test_defined_ones_are_no_news(self):
+        warn_of_undefined_gaps("demographic_parity", self.COUNTS)
+        warn_of_undefined_gaps("odd", self.COUNTS + 1)

@@ -194,7 +194,7 @@ class StrengthPathDisplay:
         ax = make_axes(ax)
         modes = ["path"] * len(self.strengths)
         if self.base_rates is not None:
-            modes = list(self.base_rates)
+            modes = [_hashable(rate) for rate in self.base_rates]
         self.lines_ = []
         for number, mode in enumerate(dict.fromkeys(modes)):
             rows = np.array([i for i, other in enumerate(modes) if other == mode])
@@ -215,7 +215,7 @@ class StrengthPathDisplay:
     def _draw_curve(self, ax, rows, mode, color, annotate_every):
         """Draw the candidates of one base rate mode."""
         disparity, accuracy = np.asarray(self.disparity), np.asarray(self.accuracy)
-        several = isinstance(self.strengths[0], tuple)
+        several = any(np.ndim(self.strengths[row]) for row in rows)
         label = {"keep": "base rate kept", "drift": "base rate free"}.get(mode, mode)
         if isinstance(mode, tuple):
             label = f"base rate {', '.join(f'{rate:.2g}' for rate in mode)}"
@@ -248,7 +248,7 @@ class StrengthPathDisplay:
     def _mark_best(self, ax):
         """Mark the chosen candidate."""
         strength = self.strengths[self.best_index]
-        values = strength if isinstance(strength, tuple) else (strength,)
+        values = np.ravel(strength)
         ax.scatter(
             self.disparity[self.best_index],
             self.accuracy[self.best_index],
@@ -258,6 +258,11 @@ class StrengthPathDisplay:
             zorder=3,
             label=f"chosen: strength {', '.join(f'{v:.2g}' for v in values)}",
         )
+
+
+def _hashable(base_rate):
+    """Turn lists and arrays of class frequencies into tuples."""
+    return base_rate if isinstance(base_rate, str) else tuple(np.ravel(base_rate).tolist())
 
 
 def _find_parameter(cv_results, name):

@@ -1,10 +1,12 @@
 """Fairness in scikit-learn's searches: scorers, and the choice between candidates."""
 
+from inspect import signature
+
 from sklearn.utils import _safe_indexing
 from sklearn.utils.metadata_routing import _MetadataRequester
 
 from .._groups import locate_columns
-from .._selection import check_rule, choose_candidate
+from .._selection import ChoiceRule
 from ._disparities import (
     balanced_group_accuracy,
     demographic_parity_difference,
@@ -50,6 +52,11 @@ class _FairnessScorer(_MetadataRequester):
     def score(self, estimator, X, y, sensitive_features=None, sample_weight=None):
         """Score; routing knows scorers by this method."""
         return self(estimator, X, y, sensitive_features, sample_weight)
+
+    def _accept_sample_weight(self):
+        """Tell scikit-learn's searches whether to hand weights on, without routing."""
+        parameters = signature(self.metric).parameters.values()
+        return any(p.name == "sample_weight" or p.kind == p.VAR_KEYWORD for p in parameters)
 
     def _read_column(self, X):
         if self.sensitive_feature is None:
@@ -131,18 +138,14 @@ def make_fairness_scorer(
 class _FairSelector:
     """Choose from `cv_results_`; a class, so that it can be pickled."""
 
-    def __init__(self, max_disparity, max_accuracy_loss, accuracy, disparity):
-        self.max_disparity = max_disparity
-        self.max_accuracy_loss = max_accuracy_loss
+    def __init__(self, rule, accuracy, disparity):
+        self.rule = rule
         self.accuracy = accuracy
         self.disparity = disparity
 
     def __call__(self, cv_results):
-        return choose_candidate(
-            self._mean(cv_results, self.accuracy),
-            -self._mean(cv_results, self.disparity),
-            self.max_disparity,
-            self.max_accuracy_loss,
+        return self.rule.choose(
+            self._mean(cv_results, self.accuracy), -self._mean(cv_results, self.disparity)
         )
 
     def _mean(self, cv_results, name):
@@ -160,12 +163,13 @@ def select_fair(
     *,
     max_disparity=None,
     max_accuracy_loss=None,
+    disparity_weight=None,
     accuracy="accuracy",
     disparity="disparity",
 ):
     """Make a rule for ``GridSearchCV(refit=...)`` that weighs accuracy and disparity.
 
-    Give exactly one of the two bounds.
+    Give exactly one of the first three parameters.
 
     Parameters
     ----------
@@ -176,6 +180,10 @@ def select_fair(
     max_accuracy_loss : float, default=None
         Choose the least disparate candidate whose mean accuracy is at most this much
         below that of the most accurate one.
+
+    disparity_weight : float, default=None
+        Choose the candidate with the greatest mean accuracy minus this many times its mean
+        disparity.
 
     accuracy, disparity : str
         Names of the two scores in the search's `scoring`; the latter made by
@@ -189,7 +197,7 @@ def select_fair(
     Raises
     ------
     ValueError
-        If none or both of the bounds are given.
+        If none or several of the first three are given.
 
     Examples
     --------
@@ -206,5 +214,5 @@ def select_fair(
     ...     refit=select_fair(max_disparity=0.05),
     ... )
     """
-    check_rule(max_disparity, max_accuracy_loss)
-    return _FairSelector(max_disparity, max_accuracy_loss, accuracy, disparity)
+    rule = ChoiceRule(max_disparity, max_accuracy_loss, disparity_weight)
+    return _FairSelector(rule, accuracy, disparity)
