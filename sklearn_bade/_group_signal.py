@@ -45,8 +45,8 @@ def _without_infinity(table):
     if not is_dataframe(table):
         return table
     table = to_pandas(table)
-    floats = list(table.select_dtypes("float"))
-    return table.assign(**table[floats].replace([np.inf, -np.inf], np.nan))
+    floats = table.select_dtypes("float").replace([np.inf, -np.inf], np.nan)
+    return table.assign(**floats.clip(*FOREST_RANGE))
 
 
 def _coarsen(images):

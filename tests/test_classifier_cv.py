@@ -1,4 +1,5 @@
 import pickle
+from functools import wraps
 
 import numpy as np
 import pandas as pd
@@ -6,6 +7,7 @@ import pytest
 import torch
 from helpers import make_net, make_opposite_gaps, make_rows
 from sklearn import config_context
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
@@ -13,6 +15,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import sklearn_bade._copies
 import sklearn_bade._learners
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade._classifier_cv import _Rows
@@ -129,6 +132,45 @@ class TestChoice:
         with pytest.raises(ValueError, match=r"exactly one.*'disparity_weight': 2\.0"):
             clf.fit(X, y, sensitive_features=groups)
 
+    def test_scorers_may_predict_other_rows(self):
+        X, y, groups = make_rows()
+        compared = []
+
+        def scorer(clf, X, y):
+            half = clf.predict_proba(X[::2])
+            compared.append((half, clf.predict_proba(X)[::2]))
+            return (clf.predict(X[::2]) == y[::2]).mean()
+
+        clf = search(GaussianNB(), scoring=scorer).fit(X, y, sensitive_features=groups)
+        assert len(compared) == 2 * len(clf.cv_results_["params"])
+        for half, expected in compared:
+            np.testing.assert_allclose(half, expected)
+
+    def test_a_disparity_may_fail_on_folds(self):
+        X, y, groups = make_rows()
+
+        def disparity(y_true, y_pred, *, sensitive_features):
+            if len(y_true) < 200:
+                raise ValueError("too few rows")
+            return mean_odds_gap(y_true, y_pred, sensitive_features=sensitive_features)
+
+        clf = search(disparity=disparity).fit(X, y, sensitive_features=groups)
+        results = clf.cv_results_
+        assert np.isnan(results["split0_test_disparity"]).all()
+        expected = search().fit(X, y, sensitive_features=groups).cv_results_
+        key = "pooled_test_disparity"
+        np.testing.assert_allclose(results[key], expected[key])
+
+    def test_a_gap_without_rows_is_named(self):
+        X, y, groups = make_rows()
+        y[groups == 1] = 0
+        clf = search(disparity="equal_opportunity")
+        with (
+            pytest.warns(UserWarning, match="Few rows"),
+            pytest.warns(UserWarning, match="'equal_opportunity' compares.*count as zero"),
+        ):
+            clf.fit(X, y, sensitive_features=groups)
+
     @pytest.mark.parametrize("scoring", ["roc_auc", make_scorer(accuracy_score)])
     def test_scoring_replaces_the_rules(self, scoring):
         X, y, groups = make_rows()
@@ -236,6 +278,38 @@ class TestWork:
         assert len(clf.cv_results_["params"]) == n_strengths
         assert len(students) == 2 * n_trained + 1
 
+    def test_folds_stop_early_as_the_refit_does(self, monkeypatch):
+        monkeypatch.setattr(sklearn_bade._copies, "FEWEST_ROWS_TO_STOP_EARLY", 150)
+        stops = []
+        fit = HistGradientBoostingClassifier.fit
+
+        @wraps(fit)
+        def recording(clf, *args, **kwargs):
+            stops.append(fit(clf, *args, **kwargs).do_early_stopping_)
+            return clf
+
+        monkeypatch.setattr(HistGradientBoostingClassifier, "fit", recording)
+        X, y, groups = make_rows(200)
+        boosting = HistGradientBoostingClassifier(max_iter=3)
+        search(boosting, trigger_strengths=[1.0]).fit(X, y, sensitive_features=groups)
+        assert stops == [True] * 6
+
+    def test_a_rule_of_injection_meets_groups_in_one_order(self):
+        sizes = []
+
+        def rates(counts):
+            sizes.append(counts.sum(axis=0).argmin())
+            return (counts + 1) / (counts + 1).sum(axis=1, keepdims=True)
+
+        X, _, groups = make_rows(1200, n_groups=12)
+        y = np.random.RandomState(0).randint(2, size=1200)
+        kept = (groups != 3) | (np.arange(1200) % 3 == 0)
+        search(GaussianNB(), injection=rates, trigger_strengths=[1.0]).fit(
+            X[kept], y[kept], sensitive_features=groups[kept].astype(str).astype(object)
+        )
+        names = np.unique(groups.astype(str))
+        assert sizes == [names.tolist().index("3")] * 3
+
     def test_jobs_and_repetition_give_the_same(self):
         X, y, groups = make_rows()
         one = search().fit(X, y, sensitive_features=groups)
@@ -304,6 +378,8 @@ class TestBadInput:
                 r"list of numbers, got an array of shape \(1, 1\)",
             ),
             ({"trigger_strengths": []}, "list of numbers"),
+            ({"base_rates": []}, "base_rates is empty"),
+            ({"base_rates": (0.7, 0.3)}, r"base_rate must be .*got \(0\.7,\)"),
             ({"base_rates": ["other"]}, "'keep', 'drift' or 2 positive frequencies"),
             ({"base_rates": [[0.2, 0.3, 0.5]]}, "2 positive frequencies, one per class"),
             ({"disparity": "other"}, "The 'disparity' parameter"),

@@ -1,4 +1,6 @@
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from helpers import make_net, make_rows
 
@@ -45,6 +47,15 @@ def test_signal_in_a_raw_frame():
     X["job"] = np.where(groups, "x", "y")
     X.loc[::7, "merit_0"] = np.nan
     assert group_signal(X, groups, 0) > 0.95
+
+
+@pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, pl.DataFrame])
+def test_infinity_says_no_less_than_a_great_number(container):
+    X, _, groups = make_rows(400)
+    X = X.astype(float)
+    X[3, 1], X[5, 2], X[7, 2] = np.inf, -np.inf, 1e300
+    signal = group_signal(container(X), groups, 0)
+    assert 0 < signal < 1
 
 
 def test_user_is_warned_before_training():

@@ -123,6 +123,11 @@ def test_nested_values_are_refused_by_type():
         encode(np.array([{"a": 1}, "b"], dtype=object))
 
 
+def test_a_column_name_is_no_array():
+    with pytest.raises(ValueError, match=r"sensitive_features='sex' is no array.*feature="):
+        sensitive_table("sex")
+
+
 def test_three_dimensions_are_refused():
     with pytest.raises(ValueError, match=r"one or two dimensions.*\(2, 1, 1\)"):
         sensitive_table(np.zeros((2, 1, 1)))

@@ -21,7 +21,7 @@ from skorch import NeuralNetClassifier
 from xgboost import XGBClassifier
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
-from sklearn_bade._learners import with_seed
+from sklearn_bade._learners import _widen_settings, with_seed
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.metrics import mean_odds_gap
 from sklearn_bade.triggers import BlendTrigger
@@ -148,6 +148,60 @@ class TestContainers:
         assert clf.predict(X).shape == y.shape
         with pytest.raises(TypeError, match="numeric array, got DataFrame"):
             clf.fit(pd.DataFrame(X), y, sensitive_features=groups)
+
+
+class TestSettingsPerFeature:
+    """They hold for the student; the teacher's trigger columns are free of them."""
+
+    def fit(self, classifier):
+        X, y, groups = make_rows(400)
+        X[:, 2] = X[:, 2] > 0
+        clf = debias(classifier, keep_teacher=True)
+        return clf.fit(X, y, sensitive_features=groups)
+
+    @pytest.mark.parametrize(
+        "classifier",
+        [
+            HistGradientBoostingClassifier(max_iter=5, monotonic_cst=[1, 0, 0]),
+            RandomForestClassifier(5, monotonic_cst=np.array([1, 0, 0])),
+            LGBMClassifier(n_estimators=5, verbose=-1, monotone_constraints=[1, 0, 0]),
+            XGBClassifier(n_estimators=5, monotone_constraints=(1, 0, 0)),
+        ],
+        ids=lambda classifier: type(classifier).__name__,
+    )
+    def test_monotonic_constraints(self, classifier):
+        clf = self.fit(classifier)
+        X, _, _ = make_rows(50)
+        ladder = np.repeat(X, 20, axis=0)
+        ladder[:, 0] = np.tile(np.linspace(-3, 3, 20), 50)
+        ladder[:, 2] = ladder[:, 2] > 0
+        proba = clf.predict_proba(ladder)[:, 1].reshape(50, 20)
+        assert (np.diff(proba, axis=1) >= -1e-6).all()
+        assert np.ptp(proba) > 0.1
+
+    def test_categories_by_mask(self):
+        mask = np.array([False, False, True])
+        clf = self.fit(
+            HistGradientBoostingClassifier(max_iter=5, categorical_features=mask)
+        )
+        assert clf.student_.is_categorical_.tolist() == [False, False, True]
+        assert clf.teacher_.is_categorical_.tolist() == [False, False, True, False, False]
+
+    def test_categories_by_position(self):
+        clf = self.fit(HistGradientBoostingClassifier(max_iter=5, categorical_features=[2]))
+        assert clf.teacher_.is_categorical_.tolist() == [False, False, True, False, False]
+
+    def test_positions_of_all_columns_are_no_mask(self):
+        boosting = HistGradientBoostingClassifier(categorical_features=[0, 1, 2])
+        _widen_settings(boosting, 3, 2)
+        assert boosting.categorical_features == [0, 1, 2]
+
+
+def test_classifiers_that_take_infinity_get_it():
+    X, y, groups = make_rows(300)
+    X[3, 0] = np.inf
+    clf = debias(CLASSIFIERS["boosting"]).fit(X, y, sensitive_features=groups)
+    assert np.isfinite(clf.predict_proba(X)).all()
 
 
 class TestTeacher:

@@ -37,6 +37,12 @@ def test_default_preprocessing_gives_finite_numbers():
     assert np.unique(Z[:, 2:]).tolist() == [0, 1]
 
 
+def test_columns_without_any_value_stay():
+    frame = raw_frame().assign(empty=np.nan)
+    features = make_default_preprocessing().fit_transform(frame[["empty"]])
+    np.testing.assert_array_equal(features, np.zeros((len(frame), 1)))
+
+
 def test_unseen_categories_are_accepted():
     preprocessing = make_default_preprocessing().fit(raw_frame())
     new = raw_frame().head(2).assign(job=["never seen", None])

@@ -6,6 +6,7 @@ import pytest
 from helpers import make_net, make_rows
 from matplotlib import pyplot as plt
 from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
@@ -98,6 +99,30 @@ class TestStrengthPath:
         assert display.best_index == search.best_index_
         with pytest.raises(ValueError, match=r"no score called 'disparity', only"):
             StrengthPathDisplay.from_cv_results(search.cv_results_)
+
+    @pytest.mark.parametrize(
+        ("grid", "n_curves"),
+        [
+            ({"trigger_strength": [[0.0, 0.0], [1.0, 0.0]]}, 1),
+            ({"trigger_strength": [0.0, (0.0, 1.0)]}, 1),
+            ({"trigger_strength": [0.0], "base_rate": ["keep", [0.7, 0.3]]}, 2),
+        ],
+    )
+    def test_grids_of_lists(self, grid, n_curves):
+        X, y, _ = data_with_column()
+        search = GridSearchCV(
+            BackdoorDebiasClassifier(GaussianNB(), sensitive_feature=3),
+            grid,
+            scoring={
+                "accuracy": "accuracy",
+                "disparity": make_fairness_scorer("odd", sensitive_feature=3),
+            },
+            refit=select_fair(disparity_weight=1.0),
+            cv=2,
+        ).fit(X, y)
+        display = StrengthPathDisplay.from_estimator(search)
+        assert len(display.lines_) == n_curves
+        assert sum(len(line.get_xdata()) for line in display.lines_) == 2
 
     def test_results_without_strengths(self):
         with pytest.raises(ValueError, match=r"no trigger_strength.*\['C'\]"):

@@ -94,6 +94,37 @@ def test_weights_reach_the_metric():
     assert weighted == pytest.approx(scorer(clf, X, y, sensitive_features=groups))
 
 
+def test_grid_search_hands_weights_to_the_metric_with_routing_off():
+    X, y, groups = data_with_column()
+    weights = np.random.RandomState(0).randint(1, 4, size=200)
+    scorer = make_fairness_scorer("odd", sensitive_feature=3)
+    search = GridSearchCV(
+        debiaser(sensitive_feature=3),
+        {"trigger_strength": [1.0]},
+        scoring={"accuracy": "accuracy", "disparity": scorer},
+        refit=False,
+        cv=[(np.arange(200), np.arange(200))],
+    ).fit(X, y, sample_weight=weights)
+    clf = debiaser(sensitive_feature=3, trigger_strength=1.0)
+    clf.fit(X, y, sample_weight=weights)
+    expected = mean_odds_gap(
+        y, clf.predict(X), sensitive_features=groups, sample_weight=weights
+    )
+    assert search.cv_results_["mean_test_disparity"][0] == pytest.approx(-expected)
+
+
+@pytest.mark.parametrize(
+    ("metric", "accepts"),
+    [
+        (mean_odds_gap, True),
+        (lambda y_true, y_pred, *, sensitive_features: 0.0, False),
+        (lambda y_true, y_pred, **options: 0.0, True),
+    ],
+)
+def test_searches_learn_whether_a_metric_takes_weights(metric, accepts):
+    assert make_fairness_scorer(metric)._accept_sample_weight() is accepts
+
+
 def test_no_sensitive_values_names_both_ways():
     X, y, groups = make_rows()
     clf = debiaser().fit(X, y, sensitive_features=groups)
@@ -114,6 +145,7 @@ def test_select_fair_chooses():
     }
     assert select_fair(max_disparity=0.05)(results) == 1
     assert select_fair(max_accuracy_loss=0.2)(results) == 2
+    assert select_fair(disparity_weight=1.0)(results) == 1
     with pytest.raises(ValueError, match=r"no score called 'gap'.*accuracy.*disparity"):
         select_fair(max_disparity=0.05, disparity="gap")(results)
 
