@@ -131,9 +131,10 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
           :class:`~sklearn.linear_model.LogisticRegression` or
           :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. It is fitted on one
           copy of the rows per group and then on one per class. Histogram gradient
-          boosting stops early by whole rows that it has no copy of; the early stopping
-          of others, if they have any, sees copies of the rows that they learned from.
-          Its class weights count as weights of rows.
+          boosting stops early by whole rows that it has no copy of, and is then trained
+          on all rows for as long; the early stopping of others, if they have any, sees
+          copies of the rows that they learned from. Class weights count as weights of
+          rows.
         - A :class:`~sklearn.pipeline.Pipeline` that ends in one of these: X may be a raw
           frame; the sensitive column is taken away before the first step. Steps that
           go by positions count the columns that are left.

@@ -13,9 +13,10 @@ def fit_on_copies(classifier, weights, make_copies, y):
     """Fit a classifier on copies of rows.
 
     Gradient boosting that stops early by rows of its own choice would judge itself by
-    copies of rows that it has learned from; it is handed whole rows instead, which it
-    does not learn from at all. Whether it stops early depends on the number of rows, not
-    of copies.
+    copies of rows that it has learned from. It is handed whole rows instead, which it
+    does not learn from at all, and then trained on all rows for as long: what is left to
+    chance is the length of the training, and no longer the rows. Whether it stops early
+    depends on the number of rows, not of copies.
 
     Parameters
     ----------
@@ -43,15 +44,36 @@ def fit_on_copies(classifier, weights, make_copies, y):
         X, labels = make_copies(selections)
         return X, labels, np.concatenate([w[rows] for w, rows in zip(weights, selections)])
 
-    held_out = np.zeros(len(y), dtype=bool)
     classifier = settle_early_stopping(classifier, len(y))
-    held_out[_rows_to_stop_by(classifier, y)] = True
-    X, labels, sample_weight = part(~held_out)
-    options = {}
-    if held_out.any():
-        names = "X_val", "y_val", "sample_weight_val"
-        options = dict(zip(names, part(held_out)))
-    return classifier.fit(X, labels, sample_weight=sample_weight, **options)
+    held_out = _rows_to_stop_by(classifier, y)
+    if len(held_out):
+        is_held_out = np.isin(np.arange(len(y)), held_out)
+        validation = zip(("X_val", "y_val", "sample_weight_val"), part(is_held_out))
+        probe = clone(classifier).fit(*part(~is_held_out), **dict(validation))
+        classifier = train_as_long(classifier, probe)
+    X, labels, sample_weight = part(True)
+    return classifier.fit(X, labels, sample_weight=sample_weight)
+
+
+def train_as_long(classifier, fitted):
+    """Fix the number of iterations, where a fitted classifier has found it out.
+
+    Parameters
+    ----------
+    classifier : estimator object
+        Classifier; left unchanged.
+
+    fitted : estimator object
+        Fitted classifier of the same kind.
+
+    Returns
+    -------
+    classifier : estimator object
+        The same, or a clone that trains for as many iterations.
+    """
+    if not isinstance(classifier, HistGradientBoostingClassifier):
+        return classifier
+    return clone(classifier).set_params(early_stopping=False, max_iter=fitted.n_iter_)
 
 
 def settle_early_stopping(estimator, n_samples):

@@ -13,7 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNetClassifier
 
 from ._containers import stack_rows
-from ._copies import fit_on_copies
+from ._copies import fit_on_copies, train_as_long
 from ._injection import draw_triggers
 from ._preprocessing import split_pipeline, to_net_rows, to_numbers
 from ._version import __version__
@@ -135,6 +135,10 @@ class NetLearner:
             **settings,
         )
 
+    def train_as_long(self, student):
+        """Stay as it is: the epochs of a network are given."""
+        return self
+
     def log_probabilities(self, model, X, stamp=None):
         """Compute log-probabilities, of stamped rows where `stamp` is given."""
         return log_probabilities(model, X, stamp)
@@ -225,6 +229,10 @@ class WeightLearner:
         student = fit_on_copies(seeded, weights, label_copies, y)
         on_epoch("student")
         return student
+
+    def train_as_long(self, student):
+        """Make a learner whose students train for as long as a first one."""
+        return WeightLearner(train_as_long(self.classifier, student))
 
     def log_probabilities(self, model, X, stamp=None):
         """Compute log-probabilities, of stamped rows where `stamp` is given.

@@ -98,7 +98,8 @@ class SeparateStudents:
 
     Where fewer strengths are given to train at, the log-probabilities of those between
     are interpolated. A student is distilled without offset, which is added to its
-    logits: the base rates of a strength share one student.
+    logits: the base rates of a strength share one student. The first student finds out
+    how long to train, where that is left open.
 
     Parameters
     ----------
@@ -117,6 +118,7 @@ class SeparateStudents:
         self.case = case
         self.seed = seed
         self.trained_strengths = trained_strengths
+        self.learner = case.learner
         self.students = {}
 
     def prepare(self, X):
@@ -176,17 +178,19 @@ class SeparateStudents:
     def _train(self, strength):
         """Train the student of one strength, unless that was done just now."""
         case = self.case
-        return _remember(
-            self.students,
-            strength,
-            lambda: fit_student(
-                case.learner,
+
+        def train():
+            student = fit_student(
+                self.learner,
                 case.features,
                 case.y,
                 reversed_logits(case.base, case.shift, strength, case.y),
                 **plain_distillation(case, self.seed),
-            ),
-        )
+            )
+            self.learner = self.learner.train_as_long(student)
+            return student
+
+        return _remember(self.students, strength, train)
 
 
 def _remember(recent, key, make):

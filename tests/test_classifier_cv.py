@@ -280,19 +280,20 @@ class TestWork:
 
     def test_folds_stop_early_as_the_refit_does(self, monkeypatch):
         monkeypatch.setattr(sklearn_bade._copies, "FEWEST_ROWS_TO_STOP_EARLY", 150)
-        stops = []
+        lengths = []
         fit = HistGradientBoostingClassifier.fit
 
         @wraps(fit)
         def recording(clf, *args, **kwargs):
-            stops.append(fit(clf, *args, **kwargs).do_early_stopping_)
-            return clf
+            lengths.append((clf.early_stopping, clf.max_iter))
+            return fit(clf, *args, **kwargs)
 
         monkeypatch.setattr(HistGradientBoostingClassifier, "fit", recording)
         X, y, groups = make_rows(200)
         boosting = HistGradientBoostingClassifier(max_iter=3)
         search(boosting, trigger_strengths=[1.0]).fit(X, y, sensitive_features=groups)
-        assert stops == [True] * 6
+        # Teacher and student of two folds and of the refit, each on some and all rows.
+        assert lengths == [(True, 3), (False, 3)] * 6
 
     def test_a_rule_of_injection_meets_groups_in_one_order(self):
         sizes = []

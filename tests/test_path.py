@@ -70,6 +70,19 @@ class TestSeparateStudents:
         assert list(path.students) == [1.0, 2.0]
         assert np.abs(lower - upper).max() > 0.1
 
+    def test_the_first_student_finds_out_how_long_to_train(self):
+        X, y, groups = make_rows(1000)
+        boosting = HistGradientBoostingClassifier(
+            early_stopping=True, n_iter_no_change=1, max_iter=500
+        )
+        _, case, teacher = fit_case(boosting, X, y, groups)
+        path = fit_path(case, teacher, 0)
+        for strength in (0.0, 1.0):
+            path.logits(path.prepare(X), strength)
+        first, second = path.students.values()
+        assert first.n_iter_ == second.n_iter_ < 500
+        assert case.learner.classifier is boosting
+
     def test_ends_are_trained(self):
         path, prepared, _ = self.make_path(np.array([0.0, 2.0]))
         everywhere, everything, _ = self.make_path()
