@@ -65,6 +65,7 @@ def expected_failures(estimator):
 
 @pytest.mark.filterwarnings("ignore:Few rows:UserWarning")
 @pytest.mark.filterwarnings("ignore:No candidate has:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*compares groups in rates:UserWarning")
 @pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
 @parametrize_with_checks(
     [*LOGISTIC, *DEFENSES, *OTHERS], expected_failed_checks=expected_failures
