@@ -3,6 +3,7 @@
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from itertools import product
 from numbers import Integral, Real
@@ -62,16 +63,29 @@ class _Candidate(ClassifierMixin, BaseEstimator):
     The fold's test rows, which scorers mostly ask for, have been predicted already.
     """
 
-    def __init__(self, classes, rows, proba, predict_logits):
-        self.classes_ = classes
+    def __init__(self, classes, rows, proba, predict_others):
+        self.classes = classes
         self.rows = rows
         self.proba = proba
-        self.predict_logits = predict_logits
+        self.predict_others = predict_others
+
+    @property
+    def classes_(self):
+        return self.classes
+
+    def __repr__(self):
+        return "Student()"
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X, y):
+        raise NotImplementedError("scoring gets students that are fitted already.")
 
     def predict_proba(self, X):
         if X is self.rows:
             return self.proba
-        return softmax(self.predict_logits(X), axis=1)
+        return self.predict_others(X)
 
     def predict(self, X):
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
@@ -85,6 +99,12 @@ class _Rows:
     y: np.ndarray
     groups: np.ndarray
     sample_weight: np.ndarray | None
+    classes: np.ndarray
+
+    @property
+    def labels(self):
+        """Labels as the user gave them, which class weights go by."""
+        return self.classes[self.y]
 
     def take(self, positions):
         """Select rows."""
@@ -94,6 +114,7 @@ class _Rows:
             self.y[positions],
             self.groups[positions],
             weights,
+            self.classes,
         )
 
     def sensitive_features(self):
@@ -117,35 +138,40 @@ def _predict_fold(debiaser, train, test, candidates, trained_strengths, scorer):
         # The refit on all rows will name small cells; those of folds are no news.
         warnings.filterwarnings("ignore", "Few rows", UserWarning)
         case = debiaser._begin(
-            train.X, train.y, train.sensitive_features(), train.sample_weight
+            train.X, train.labels, train.sensitive_features(), train.sample_weight
         )
         debiaser._inject(case)
     teacher = debiaser._teach(case, lambda stage: None)
     path = fit_path(case, teacher, case.seeds[2], trained_strengths)
     fitted = time.perf_counter()
-
-    offsets = OffsetFinder(case, path)
-    prepared = path.prepare(case.transform(test.X))
-    predicted = np.empty((len(candidates), len(test.y)), dtype=np.int32)
-    scores = np.empty(len(candidates))
-    for i, candidate in enumerate(candidates):
-        strength, offset = candidate["trigger_strength"], offsets(**candidate)
-        logits = path.logits(prepared, strength) + offset
-        predicted[i] = logits.argmax(axis=1)
-        if scorer is not None:
-            scores[i] = scorer(
-                softmax(logits, axis=1),
-                test,
-                lambda X, strength=strength, offset=offset: (
-                    path.logits(path.prepare(case.transform(X)), strength) + offset
-                ),
-            )
+    predicted, scores = _predict_candidates(case, path, test, candidates, scorer)
     return {
         "predicted": predicted,
         "score": scores,
         "fit_time": fitted - start,
         "score_time": time.perf_counter() - fitted,
     }
+
+
+def _predict_candidates(case, path, test, candidates, scorer):
+    """Predict the test rows with every candidate, and score the predictions."""
+    find_offset = OffsetFinder(case, path)
+    prepared = path.prepare(case.transform(test.X))
+    predicted = np.empty((len(candidates), len(test.y)), dtype=np.int32)
+    scores = np.empty(len(candidates))
+    for i, candidate in enumerate(candidates):
+        strength, offset = candidate["trigger_strength"], find_offset(**candidate)
+        logits = path.logits(prepared, strength) + offset
+        predicted[i] = logits.argmax(axis=1)
+        if scorer is not None:
+            predict_others = partial(_predict_others, case, path, strength, offset)
+            scores[i] = scorer(softmax(logits, axis=1), test, predict_others)
+    return predicted, scores
+
+
+def _predict_others(case, path, strength, offset, X):
+    """Predict rows that a scorer asks for beside the test rows of the fold."""
+    return softmax(path.logits(path.prepare(case.transform(X)), strength) + offset, axis=1)
 
 
 class _ProbabilityScorer:
@@ -160,17 +186,20 @@ class _ProbabilityScorer:
         self.classes = classes
         self.groups = groups
 
-    def __call__(self, proba, rows, predict_logits):
+    def __call__(self, proba, rows, predict_others):
         takes, options = signature(self.scorer).parameters, {}
         reads_column = getattr(self.scorer, "sensitive_feature", None) is not None
         if "sensitive_features" in takes and not reads_column:
             known = np.flatnonzero(rows.groups != UNKNOWN_GROUP)
             proba, rows = proba[known], rows.take(known)
             options["sensitive_features"] = self.groups[rows.groups]
-        if "sample_weight" in takes and rows.sample_weight is not None:
+        takes_weights = getattr(
+            self.scorer, "_accept_sample_weight", lambda: "sample_weight" in takes
+        )
+        if rows.sample_weight is not None and takes_weights():
             options["sample_weight"] = rows.sample_weight
-        candidate = _Candidate(self.classes, rows.X, proba, predict_logits)
-        return self.scorer(candidate, rows.X, self.classes[rows.y], **options)
+        candidate = _Candidate(self.classes, rows.X, proba, predict_others)
+        return self.scorer(candidate, rows.X, rows.labels, **options)
 
 
 def _summarize(name, by_fold):
@@ -441,7 +470,8 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             lack a class or have only one group.
         """
         forget_fit(self)
-        self._make_rule()
+        if self.scoring is None:
+            self._make_rule()
         rng = check_random_state(self.random_state)
         final = self._make_debiaser(rng)
         rows, splits = self._check_rows(final, X, y, sensitive_features, sample_weight)
@@ -493,7 +523,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             sizes = len(self.classes_), len(self.groups_)
             rows_per_cell = count_outcomes(codes, codes, groups, *sizes, sample_weight)
             warn_of_undefined_gaps(self.disparity, rows_per_cell)
-        return _Rows(X, codes, groups, sample_weight), splits
+        return _Rows(X, codes, groups, sample_weight, self.classes_), splits
 
     def _split_as_given(self, X, y, sample_weight):
         """Split by the user's own `cv`, and renumber the rows that weigh anything."""
@@ -566,7 +596,12 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "The least populated class", UserWarning)
                 folds = list(splitter.split(rows.X, strata))
-        for i, (train, _) in enumerate(folds):
+        for i, (train, test) in enumerate(folds):
+            if not len(train) or not len(test):
+                raise ValueError(
+                    f"Fold {i} has {len(train)} training and {len(test)} test rows whose "
+                    "weight is not zero. Use fewer folds, or others."
+                )
             n_classes, known = len(np.unique(y[train])), groups[train] != UNKNOWN_GROUP
             if n_classes < len(self.classes_) or len(np.unique(groups[train][known])) < 2:
                 raise ValueError(

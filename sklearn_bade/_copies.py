@@ -110,10 +110,12 @@ def _rows_to_stop_by(classifier, y):
         or classifier.validation_fraction is None
     ):
         return np.zeros(0, dtype=int)
+    # The only row of a class is learned from.
+    rows = np.flatnonzero(np.bincount(y)[y] > 1)
     _, held_out = train_test_split(
-        np.arange(len(y)),
+        rows,
         test_size=classifier.validation_fraction,
-        stratify=y,
+        stratify=y[rows],
         random_state=classifier.random_state,
     )
     return held_out

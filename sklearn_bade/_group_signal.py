@@ -45,8 +45,10 @@ def _without_infinity(table):
     if not is_dataframe(table):
         return table
     table = to_pandas(table)
+    table = table.copy()
     floats = table.select_dtypes("float").replace([np.inf, -np.inf], np.nan)
-    return table.assign(**floats.clip(*FOREST_RANGE))
+    table[floats.columns] = floats.clip(*FOREST_RANGE)
+    return table
 
 
 def _coarsen(images):

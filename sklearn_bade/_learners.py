@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import has_fit_parameter
 from skorch import NeuralNetClassifier
@@ -85,6 +86,7 @@ class NetLearner:
     """
 
     hands_weights_on = True
+    finds_out_how_long = False
     to_rows = staticmethod(to_net_rows)
 
     def __init__(self, net):
@@ -135,10 +137,6 @@ class NetLearner:
             **settings,
         )
 
-    def train_as_long(self, student):
-        """Stay as it is: the epochs of a network are given."""
-        return self
-
     def log_probabilities(self, model, X, stamp=None):
         """Compute log-probabilities, of stamped rows where `stamp` is given."""
         return log_probabilities(model, X, stamp)
@@ -148,7 +146,8 @@ class WeightLearner:
     """Train any classifier by weights: one copy of a row per trigger, or per class.
 
     Copies weighted by the chances of the triggers give the expected loss over all
-    draws, so nothing is left to chance and a row of weight two equals two rows.
+    draws, so nothing is left to chance and a row of weight two equals two rows, unless the
+    classifier itself draws rows or counts them without their weights.
 
     Parameters
     ----------
@@ -230,8 +229,14 @@ class WeightLearner:
         on_epoch("student")
         return student
 
+    @property
+    def finds_out_how_long(self):
+        """Whether a student itself finds out how long to train."""
+        is_boosting = isinstance(self.classifier, HistGradientBoostingClassifier)
+        return is_boosting and bool(self.classifier.early_stopping)
+
     def train_as_long(self, student):
-        """Make a learner whose students train for as long as a first one."""
+        """Make a learner whose students train for as long as another one."""
         return WeightLearner(train_as_long(self.classifier, student))
 
     def log_probabilities(self, model, X, stamp=None):

@@ -98,7 +98,7 @@ class SeparateStudents:
 
     Where fewer strengths are given to train at, the log-probabilities of those between
     are interpolated. A student is distilled without offset, which is added to its
-    logits: the base rates of a strength share one student. The first student finds out
+    logits: the base rates of a strength share one student. That of strength 0 finds out
     how long to train, where that is left open.
 
     Parameters
@@ -118,7 +118,7 @@ class SeparateStudents:
         self.case = case
         self.seed = seed
         self.trained_strengths = trained_strengths
-        self.learner = case.learner
+        self.learner = None
         self.students = {}
 
     def prepare(self, X):
@@ -178,19 +178,25 @@ class SeparateStudents:
     def _train(self, strength):
         """Train the student of one strength, unless that was done just now."""
         case = self.case
-
-        def train():
-            student = fit_student(
+        if self.learner is None:
+            self._find_out_how_long()
+        return _remember(
+            self.students,
+            strength,
+            lambda: fit_student(
                 self.learner,
                 case.features,
                 case.y,
                 reversed_logits(case.base, case.shift, strength, case.y),
                 **plain_distillation(case, self.seed),
-            )
-            self.learner = self.learner.train_as_long(student)
-            return student
+            ),
+        )
 
-        return _remember(self.students, strength, train)
+    def _find_out_how_long(self):
+        """Train all students as long as that of strength 0, if it is left open."""
+        self.learner = self.case.learner
+        if self.learner.finds_out_how_long:
+            self.learner = self.learner.train_as_long(self._train(0.0))
 
 
 def _remember(recent, key, make):

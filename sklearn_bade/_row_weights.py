@@ -1,11 +1,19 @@
 """Weights of rows, among them those that a classifier's class weights stand for."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils.class_weight import compute_class_weight
 from skorch import NeuralNetClassifier
 
 from ._containers import take_rows
+
+BALANCED = ("balanced", "balanced_subsample")
+INSTEAD = (
+    "Leave it out and give fit the sample_weight that it stands for, see "
+    "sklearn.utils.class_weight.compute_sample_weight."
+)
 
 
 def weighty_rows(sample_weight):
@@ -113,7 +121,8 @@ def take_over_class_weight(classifier, y, classes, sample_weight):
     Raises
     ------
     ValueError
-        If an estimator inside the classifier has class weights.
+        If an estimator inside the classifier has class weights, or if they are unknown or
+        not positive.
     """
     names = _class_weight_names(classifier)
     if not names:
@@ -123,6 +132,11 @@ def take_over_class_weight(classifier, y, classes, sample_weight):
     params = classifier.get_params(deep=False)
     for name in names:
         per_class = _weigh_classes(params[name], y, classes, row_weight)
+        if not (np.isfinite(per_class) & (per_class > 0)).all():
+            raise ValueError(
+                f"{name}={params[name]!r} must give every class a positive weight, and "
+                f"gives {dict(zip(classes.tolist(), per_class.tolist()))}."
+            )
         row_weight = row_weight * per_class[y]
     neutral = {"class_weight": None, "scale_pos_weight": 1}
     without = clone(classifier).set_params(**{name: neutral[name] for name in names})
@@ -134,8 +148,8 @@ def refuse_class_weight(teacher):
     names = _class_weight_names(teacher)
     if names:
         raise ValueError(
-            f"The teacher has {names[0]}={teacher.get_params()[names[0]]!r}. Give it to "
-            "the estimator instead; the teacher learns from rows of the same weights."
+            f"The teacher has {names[0]}={teacher.get_params()[names[0]]!r}, which the "
+            f"student would not have. {INSTEAD}"
         )
 
 
@@ -156,17 +170,20 @@ def _refuse_inner_class_weight(classifier, names):
         if "__" in name:
             raise ValueError(
                 f"{name}={classifier.get_params()[name]!r} would act twice, in the teacher "
-                "and in the student, and meet class codes instead of labels. Leave it out "
-                "and give fit the sample_weight that it stands for, see "
-                "sklearn.utils.class_weight.compute_sample_weight."
+                f"and in the student, and meet class codes instead of labels. {INSTEAD}"
             )
 
 
 def _weigh_classes(class_weight, y, classes, sample_weight):
     """Compute one weight per class, as scikit-learn does."""
-    if isinstance(class_weight, str):  # "balanced", or forests' "balanced_subsample"
+    if isinstance(class_weight, str) and class_weight in BALANCED:
         totals = np.bincount(y, sample_weight, minlength=len(classes))
         return totals.sum() / (len(classes) * totals)
-    if not isinstance(class_weight, dict):  # scale_pos_weight, of the second of two
+    if isinstance(class_weight, Real):  # scale_pos_weight, of the second of two
         return np.array([1.0, class_weight]) if len(classes) == 2 else np.ones(len(classes))
+    if not isinstance(class_weight, dict):
+        raise ValueError(
+            f"class_weight={class_weight!r} is neither 'balanced' nor a dict of weights by "
+            "label."
+        )
     return compute_class_weight(class_weight, classes=classes, y=classes[y])

@@ -93,7 +93,7 @@ class ChoiceRule:
             "strengths, finer ones or, where the greatest was taken, greater ones, one "
             "strength per class, or a larger bound.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=6,
         )
         return best
 

@@ -9,6 +9,7 @@ from helpers import make_net, make_opposite_gaps, make_rows
 from sklearn import config_context
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
+from sklearn.inspection import permutation_importance
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
@@ -145,6 +146,35 @@ class TestChoice:
         assert len(compared) == 2 * len(clf.cv_results_["params"])
         for half, expected in compared:
             np.testing.assert_allclose(half, expected)
+
+    def test_scorers_may_look_at_importances(self):
+        X, y, groups = make_rows()
+
+        def scorer(clf, X, y):
+            assert repr(clf) == "Student()"
+            importances = permutation_importance(clf, X, y, n_repeats=2, random_state=0)
+            return importances.importances_mean[0]
+
+        clf = search(GaussianNB(), scoring=scorer).fit(X, y, sensitive_features=groups)
+        assert clf.best_score_ > 0.05
+
+    @pytest.mark.parametrize(
+        "scoring",
+        [
+            make_scorer(lambda y_true, y_pred: (y_true == y_pred).mean()),
+            make_fairness_scorer(lambda y_true, y_pred, *, sensitive_features: 0.5),
+        ],
+    )
+    def test_scorers_without_weights_get_none(self, scoring):
+        X, y, groups = make_rows()
+        clf = search(GaussianNB(), scoring=scoring)
+        clf.fit(X, y, sensitive_features=groups, sample_weight=np.full(200, 2.0))
+        assert 0.3 < abs(clf.best_score_) < 1
+
+    def test_a_scorer_needs_no_rule(self):
+        X, y, groups = make_rows()
+        clf = search(scoring="accuracy", max_accuracy_loss=0.1, disparity_weight=1.0)
+        assert clf.fit(X, y, sensitive_features=groups).best_score_ > 0.5
 
     def test_a_disparity_may_fail_on_folds(self):
         X, y, groups = make_rows()
@@ -291,7 +321,7 @@ class TestWork:
         monkeypatch.setattr(HistGradientBoostingClassifier, "fit", recording)
         X, y, groups = make_rows(200)
         boosting = HistGradientBoostingClassifier(max_iter=3)
-        search(boosting, trigger_strengths=[1.0]).fit(X, y, sensitive_features=groups)
+        search(boosting, trigger_strengths=[0.0]).fit(X, y, sensitive_features=groups)
         # Teacher and student of two folds and of the refit, each on some and all rows.
         assert lengths == [(True, 3), (False, 3)] * 6
 
@@ -323,7 +353,7 @@ class TestWork:
         X, y, groups = make_rows(400)
         clf = search(cv=4)
         clf.classes_, clf.groups_ = np.unique(y), np.unique(groups)
-        rows = _Rows(X, y, groups, None)
+        rows = _Rows(X, y, groups, None, np.arange(2))
         for _, test in clf._make_folds(rows, None, np.random.RandomState(0)):
             for k in (0, 1):
                 for g in (0, 1):

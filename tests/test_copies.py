@@ -78,6 +78,18 @@ class TestWholeRowsAreHeldOut:
         assert held_out == ()
         assert clf.n_iter_ == clf.max_iter < 500
 
+    def test_the_only_row_of_a_class_is_learned(self, fits):
+        y = np.append(np.arange(199) % 2, 2)
+
+        def make_copies(selections):
+            return np.concatenate(selections)[:, None], y[np.concatenate(selections)]
+
+        clf = fit_on_copies(
+            boosting(early_stopping=True), np.ones((1, 200)), make_copies, y
+        )
+        assert clf.classes_.tolist() == [0, 1, 2]
+        assert 199 in fits[0][0][0]
+
     def test_the_share_is_the_classifiers_own(self, fits):
         fit(boosting(early_stopping=True, validation_fraction=0.25))
         assert len(set(fits[0][1][0])) == 50

@@ -75,9 +75,18 @@ class TestClassWeight:
         assert clf.predict_proba(X)[:, 1].mean() == pytest.approx(plain, abs=0.06)
         assert plain > y.mean() + 0.1
 
-    def test_the_search_describes_what_it_refits(self):
+    @pytest.mark.parametrize(
+        ("names", "class_weight"),
+        [
+            (NAMES, {"no": 1, "yes": 5}),
+            (np.array([1, 2]), {1: 1, 2: 5}),
+            ([0, 1], "balanced"),
+        ],
+    )
+    def test_the_search_describes_what_it_refits(self, names, class_weight):
         X, y, groups = make_rows(1500)
-        clf = weighted(EXACT, {0: 1, 1: 5})
+        y = np.asarray(names)[y]
+        clf = weighted(EXACT, class_weight)
         search = BackdoorDebiasClassifierCV(
             clf,
             trigger_strengths=[1.0],
@@ -119,6 +128,23 @@ class TestClassWeight:
         assert same is classifier
         assert weights is None
 
+    @pytest.mark.parametrize(
+        ("class_weight", "message"),
+        [
+            ("balanecd", "class_weight='balanecd' is neither"),
+            ([1, 5], r"class_weight=\[1, 5\] is neither"),
+            (
+                {0: 0, 1: 1},
+                r"must give every class a positive weight.*\{0: 0\.0, 1: 1\.0\}",
+            ),
+            ({0: 1, 1: -1}, "must give every class a positive weight"),
+        ],
+    )
+    def test_others_are_refused(self, class_weight, message):
+        X, y, groups = make_rows()
+        with pytest.raises(ValueError, match=message):
+            debias(weighted(EXACT, class_weight)).fit(X, y, sensitive_features=groups)
+
     def test_inner_estimators_are_refused(self):
         X, y, groups = make_rows()
         clf = debias(BaggingClassifier(weighted(EXACT, "balanced")))
@@ -130,7 +156,8 @@ class TestClassWeight:
     def test_teachers_are_refused(self):
         X, y, groups = make_rows()
         clf = debias(EXACT, teacher=weighted(EXACT, {0: 1, 1: 2}))
-        with pytest.raises(ValueError, match=r"teacher has class_weight=\{0: 1, 1: 2\}"):
+        message = r"teacher has class_weight=\{0: 1, 1: 2\}.*compute_sample_weight"
+        with pytest.raises(ValueError, match=message):
             clf.fit(X, y, sensitive_features=groups)
 
 
@@ -162,6 +189,14 @@ class TestZero:
         assert clf.groups_.tolist() == clf.estimator_.groups_.tolist() == [1, 2]
         assert clf.n_splits_ == 3
         assert np.isfinite(clf.cv_results_["split2_test_accuracy"]).all()
+
+    def test_folds_without_weight_are_named(self):
+        X, y, groups = make_rows(400)
+        weights = (np.arange(400) >= 100).astype(float)
+        halves = [np.arange(100, 400), np.arange(100)]
+        clf = BackdoorDebiasClassifierCV(EXACT, trigger_strengths=[1.0], cv=[halves])
+        with pytest.raises(ValueError, match="Fold 0 has 300 training and 0 test rows"):
+            clf.fit(X, y, sensitive_features=groups, sample_weight=weights)
 
     def test_folds_of_the_user_keep_their_rows(self):
         X, y, groups = make_rows(400)
