@@ -131,7 +131,7 @@ class TestClassWeight:
     @pytest.mark.parametrize(
         ("class_weight", "message"),
         [
-            ("balanecd", "class_weight='balanecd' is neither"),
+            ("even", "class_weight='even' is neither"),
             ([1, 5], r"class_weight=\[1, 5\] is neither"),
             (
                 {0: 0, 1: 1},
