@@ -4,6 +4,8 @@ import os
 
 # The array API checks of scikit-learn run only if this is set before SciPy is imported.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Parallel workers must name the checks alike, and the names print sets.
+os.environ.setdefault("PYTHONHASHSEED", "0")
 
 import pytest
 import torch

@@ -16,6 +16,9 @@ from sklearn_bade.nets import MLP
 class MatchShapes(Callback):
     """Fit the module's sizes to the data, as skorch's documentation advises."""
 
+    def __repr__(self):
+        return "MatchShapes()"
+
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         net.set_params(module__n_features=X.shape[1], module__n_classes=len(np.unique(y)))
 
