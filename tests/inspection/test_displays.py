@@ -111,7 +111,7 @@ class TestStrengthPath:
     def test_grids_of_lists(self, grid, n_curves):
         X, y, _ = data_with_column()
         search = GridSearchCV(
-            BackdoorDebiasClassifier(GaussianNB(), sensitive_feature=3),
+            BackdoorDebiasClassifier(GaussianNB(), sensitive_feature=3, random_state=0),
             grid,
             scoring={
                 "accuracy": "accuracy",
