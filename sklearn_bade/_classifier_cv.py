@@ -60,7 +60,8 @@ PASSED_ON = (
 class _Candidate(ClassifierMixin, BaseEstimator):
     """A fold's student as scikit-learn's scorers know classifiers.
 
-    The fold's test rows, which scorers mostly ask for, have been predicted already.
+    The fold's test rows, which scorers mostly ask for, have been predicted already. Tools
+    such as `permutation_importance` demand that there is a `fit`, and never call it.
     """
 
     def __init__(self, classes, rows, proba, predict_others):
@@ -181,9 +182,8 @@ class _ProbabilityScorer:
     from, is given the groups, and the rows whose group is known.
     """
 
-    def __init__(self, scoring, classes, groups):
+    def __init__(self, scoring, groups):
         self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
-        self.classes = classes
         self.groups = groups
 
     def __call__(self, proba, rows, predict_others):
@@ -198,7 +198,7 @@ class _ProbabilityScorer:
         )
         if rows.sample_weight is not None and takes_weights():
             options["sample_weight"] = rows.sample_weight
-        candidate = _Candidate(self.classes, rows.X, proba, predict_others)
+        candidate = _Candidate(rows.classes, rows.X, proba, predict_others)
         return self.scorer(candidate, rows.X, rows.labels, **options)
 
 
@@ -621,7 +621,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         """Predict the test rows of all folds with all candidates."""
         scorer = None
         if self.scoring is not None:
-            scorer = _ProbabilityScorer(self.scoring, self.classes_, self.groups_)
+            scorer = _ProbabilityScorer(self.scoring, self.groups_)
         tasks = (
             delayed(_predict_fold)(
                 self._make_fold_debiaser(rng, len(rows.y)),

@@ -5,8 +5,8 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.model_selection import train_test_split
 
-# Up to so many rows, early_stopping="auto" means False in scikit-learn.
-FEWEST_ROWS_TO_STOP_EARLY = 10_000
+# What early_stopping="auto" goes by in scikit-learn.
+MOST_ROWS_WITHOUT_EARLY_STOPPING = 10_000
 
 
 def fit_on_copies(classifier, weights, make_copies, y):
@@ -95,7 +95,7 @@ def settle_early_stopping(estimator, n_samples):
     if estimator is None:
         return None
     settled = {
-        name: n_samples > FEWEST_ROWS_TO_STOP_EARLY
+        name: n_samples > MOST_ROWS_WITHOUT_EARLY_STOPPING
         for name, value in estimator.get_params().items()
         if name.split("__")[-1] == "early_stopping" and value == "auto"
     }

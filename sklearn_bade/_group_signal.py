@@ -44,8 +44,7 @@ def _without_infinity(table):
         return np.clip(table, *FOREST_RANGE)
     if not is_dataframe(table):
         return table
-    table = to_pandas(table)
-    table = table.copy()
+    table = to_pandas(table).copy()
     floats = table.select_dtypes("float").replace([np.inf, -np.inf], np.nan)
     table[floats.columns] = floats.clip(*FOREST_RANGE)
     return table

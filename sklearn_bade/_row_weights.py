@@ -16,30 +16,6 @@ INSTEAD = (
 )
 
 
-def weighty_rows(sample_weight):
-    """Find the rows that weigh anything.
-
-    Parameters
-    ----------
-    sample_weight : ndarray of shape (n_samples,)
-        Weights of the rows.
-
-    Returns
-    -------
-    positions : ndarray of int
-        Rows of positive weight.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    """
-    positions = np.flatnonzero(sample_weight)
-    if not len(positions):
-        raise ValueError("sample_weight is zero in every row; nothing is left to learn.")
-    return positions
-
-
 def drop_weightless(X, y, sensitive_features, sample_weight):
     """Leave out rows of weight zero, as if they had not been there.
 
@@ -61,8 +37,15 @@ def drop_weightless(X, y, sensitive_features, sample_weight):
     -------
     X, y, sensitive_features, sample_weight : same types
         The rows that weigh anything.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
     """
-    kept = weighty_rows(sample_weight)
+    kept = np.flatnonzero(sample_weight)
+    if not len(kept):
+        raise ValueError("sample_weight is zero in every row; nothing is left to learn.")
     if len(kept) == len(y):
         return X, y, sensitive_features, sample_weight
     if sensitive_features is not None:

@@ -309,7 +309,7 @@ class TestWork:
         assert len(students) == 2 * n_trained + 1
 
     def test_folds_stop_early_as_the_refit_does(self, monkeypatch):
-        monkeypatch.setattr(sklearn_bade._copies, "FEWEST_ROWS_TO_STOP_EARLY", 150)
+        monkeypatch.setattr(sklearn_bade._copies, "MOST_ROWS_WITHOUT_EARLY_STOPPING", 150)
         lengths = []
         fit = HistGradientBoostingClassifier.fit
 

@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.naive_bayes import GaussianNB
 
 from sklearn_bade._copies import (
-    FEWEST_ROWS_TO_STOP_EARLY,
+    MOST_ROWS_WITHOUT_EARLY_STOPPING,
     fit_on_copies,
     train_as_long,
 )
@@ -119,7 +119,7 @@ class TestNothingIsHeldOut:
 
     @pytest.mark.parametrize("extra", [0, 1])
     def test_rows_are_counted_and_not_copies(self, fits, extra):
-        rows = np.arange(FEWEST_ROWS_TO_STOP_EARLY + extra)
+        rows = np.arange(MOST_ROWS_WITHOUT_EARLY_STOPPING + extra)
         fit(boosting(), len(rows))
         assert len(fits) == 1 + extra
         plain = boosting().fit(rows[:, None], rows % 2)
