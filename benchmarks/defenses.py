@@ -11,8 +11,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-
 from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
+
 from sklearn_bade.datasets import fetch_adult, poison
 from sklearn_bade.defenses import (
     ActivationGuidedEditor,

@@ -14,9 +14,9 @@ from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_colored_digits
 from sklearn_bade.inspection import audit_backdoor
 from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
     equal_opportunity_difference,
     equalized_odds_difference,
-    mean_odds_gap,
 )
 from sklearn_bade.nets import ConvNet, log_probabilities, make_adam_net, make_default_net
 
@@ -55,7 +55,7 @@ def measure_digits(n_classes, seed):
         predicted = [model.predict(X_test) for model in models]
         figures[f"{name} accuracy"] = np.mean([(p == y_test).mean() for p in predicted])
         for gap, metric in {
-            "odd": mean_odds_gap,
+            "odd": average_absolute_odds_difference,
             "worst gap": equalized_odds_difference,
         }.items():
             gaps = [metric(y_test, p, sensitive_features=color_test) for p in predicted]

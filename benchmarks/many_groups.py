@@ -7,11 +7,14 @@ import numpy as np
 import torch
 from _common import make_net, make_parser, parse_arguments, report
 from sklearn.base import clone
+from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 
 from sklearn_bade import BackdoorDebiasClassifierCV
-from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 from sklearn_bade.datasets import fetch_adult
-from sklearn_bade.metrics import demographic_parity_difference, mean_odds_gap
+from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
+    demographic_parity_difference,
+)
 
 LEAST_ROWS = 100
 
@@ -54,7 +57,7 @@ def main():
     rows = []
     for name, metric in {
         "demographic parity": demographic_parity_difference,
-        "odd": mean_odds_gap,
+        "odd": average_absolute_odds_difference,
     }.items():
         measure = between_large_groups(metric, LEAST_ROWS)
         figures = []

@@ -49,7 +49,7 @@ def fit(X, y, groups):
         net, feature = make_net(X.shape[1] - 1), -1
     else:
         net, feature = make_net(X.shape[1]), None
-    clf = BackdoorDebiasClassifier(net, sensitive_feature=feature, random_state=0)
+    clf = BackdoorDebiasClassifier(net, sensitive_columns=feature, random_state=0)
     return clf.fit(X, y, sensitive_features=groups)
 
 

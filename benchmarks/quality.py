@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from _common import load, make_net, make_parser, parse_arguments, report
 from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn_bade._learners import with_seed
 
 from sklearn_bade import BackdoorDebiasClassifierCV
-from sklearn_bade._learners import with_seed
-from sklearn_bade.metrics import balanced_group_accuracy, mean_odds_gap
+from sklearn_bade.metrics import average_absolute_odds_difference, balanced_group_accuracy
 
 TASKS = ("Adult / race", "Adult / sex", "MEPS / race")
 DISPARITY_WEIGHT = 1.0
@@ -20,7 +20,7 @@ def evaluate(model, test):
     predicted = model.predict(X)
     return (
         (predicted == y).mean(),
-        mean_odds_gap(y, predicted, sensitive_features=sensitive),
+        average_absolute_odds_difference(y, predicted, sensitive_features=sensitive),
         balanced_group_accuracy(y, predicted, sensitive_features=sensitive),
     )
 

@@ -26,9 +26,9 @@ from skorch import NeuralNetClassifier
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.datasets import fetch_adult
 from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
     balanced_group_accuracy,
     demographic_parity_difference,
-    mean_odds_gap,
 )
 
 # What BackdoorDebiasClassifierCV finds, on the training data, for networks like these.
@@ -95,7 +95,7 @@ def summarize(y_true, y_pred, groups):
     return {
         "accuracy": (y_pred == y_true).mean(),
         "bACC": balanced_group_accuracy(y_true, y_pred, sensitive_features=groups),
-        "odd": mean_odds_gap(y_true, y_pred, sensitive_features=groups),
+        "odd": average_absolute_odds_difference(y_true, y_pred, sensitive_features=groups),
         "demographic parity difference": demographic_parity_difference(
             y_true, y_pred, sensitive_features=groups
         ),
@@ -109,7 +109,7 @@ def main(sensitive):
     groups = X_test[sensitive]
     X_new = X_test.drop(columns=sensitive)
     own = make_own_pipeline()
-    settings = {"sensitive_feature": sensitive, "random_state": 0, "verbose": 1}
+    settings = {"sensitive_columns": sensitive, "random_state": 0, "verbose": 1}
     strength = STRENGTHS[sensitive]
 
     torch.manual_seed(0)

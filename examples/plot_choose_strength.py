@@ -33,7 +33,11 @@ from skorch import NeuralNetClassifier
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.inspection import GroupRatesDisplay, StrengthPathDisplay
-from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap, select_fair
+from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
+    make_fairness_scorer,
+    select_fair,
+)
 
 X, y, _ = make_biased_classification(n_samples=8000, random_state=0)
 X["experience"] = np.where(X.pop("merit_0") > 0, "long", "short")
@@ -88,7 +92,7 @@ pipeline = make_pipeline(preprocessing, make_network())
 # most a point of accuracy.
 
 search = BackdoorDebiasClassifierCV(
-    pipeline, sensitive_feature="group", max_accuracy_loss=0.01, random_state=0, verbose=1
+    pipeline, sensitive_columns="group", max_accuracy_loss=0.01, random_state=0, verbose=1
 ).fit(X_train, y_train)
 print("chosen along the path:", search.best_params_)
 
@@ -112,12 +116,12 @@ plt.show()
 memory = tempfile.TemporaryDirectory()
 grid = GridSearchCV(
     BackdoorDebiasClassifier(
-        pipeline, sensitive_feature="group", memory=memory.name, random_state=0
+        pipeline, sensitive_columns="group", memory=memory.name, random_state=0
     ),
     {"trigger_strength": [0.0, 0.75, 1.5, 2.25]},
     scoring={
         "accuracy": "accuracy",
-        "disparity": make_fairness_scorer("odd", sensitive_feature="group"),
+        "disparity": make_fairness_scorer("average_odds", sensitive_columns="group"),
     },
     refit=select_fair(max_accuracy_loss=0.01),
     cv=3,
@@ -139,7 +143,7 @@ with sklearn.config_context(enable_metadata_routing=True):
             BackdoorDebiasClassifier(make_network(), memory=memory.name, random_state=0),
         ),
         {"backdoordebiasclassifier__trigger_strength": [0.0, 0.75, 1.5, 2.25]},
-        scoring={"accuracy": "accuracy", "disparity": make_fairness_scorer("odd")},
+        scoring={"accuracy": "accuracy", "disparity": make_fairness_scorer("average_odds")},
         refit=select_fair(max_accuracy_loss=0.01),
         cv=3,
     ).fit(X_train.drop(columns="group"), y_train, sensitive_features=group_train)
@@ -153,5 +157,7 @@ memory.cleanup()
 X_new = X_test.drop(columns="group")
 for name, model in {"path": search, "column": grid, "routing": routed}.items():
     y_pred = model.predict(X_new)
-    odd = mean_odds_gap(y_test, y_pred, sensitive_features=X_test["group"])
+    odd = average_absolute_odds_difference(
+        y_test, y_pred, sensitive_features=X_test["group"]
+    )
     print(f"{name:8s} accuracy {(y_pred == y_test).mean():.3f}  odd {odd:.3f}")

@@ -30,10 +30,10 @@ from skorch import NeuralNetClassifier
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
     balanced_group_accuracy,
     demographic_parity_difference,
     group_rates,
-    mean_odds_gap,
 )
 
 X, y, y_fair = make_biased_classification(n_samples=12_000, random_state=0)
@@ -91,7 +91,7 @@ torch.manual_seed(0)
 plain = clone(net).fit(X_train.drop(columns="group"), y_train)
 
 debiased = BackdoorDebiasClassifier(
-    net, sensitive_feature="group", trigger_strength=1.5, random_state=0, verbose=1
+    net, sensitive_columns="group", trigger_strength=1.5, random_state=0, verbose=1
 ).fit(X_train, y_train)
 
 predictions = {
@@ -117,7 +117,9 @@ def summarize(y_pred):
     return {
         "accuracy": (y_pred == y_test).mean(),
         "bACC": balanced_group_accuracy(y_test, y_pred, sensitive_features=group_test),
-        "odd": mean_odds_gap(y_test, y_pred, sensitive_features=group_test),
+        "odd": average_absolute_odds_difference(
+            y_test, y_pred, sensitive_features=group_test
+        ),
         "demographic parity difference": demographic_parity_difference(
             y_test, y_pred, sensitive_features=group_test
         ),

@@ -2,6 +2,11 @@
 
 from ._classifier import BackdoorDebiasClassifier
 from ._classifier_cv import BackdoorDebiasClassifierCV
-from ._version import __version__
+from .utils import __version__, show_versions
 
-__all__ = ["BackdoorDebiasClassifier", "BackdoorDebiasClassifierCV", "__version__"]
+__all__ = [
+    "BackdoorDebiasClassifier",
+    "BackdoorDebiasClassifierCV",
+    "__version__",
+    "show_versions",
+]

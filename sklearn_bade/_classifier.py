@@ -1,113 +1,19 @@
 """The debiasing meta-estimator."""
 
-import os
-from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 
-import numpy as np
-from sklearn.base import BaseEstimator, _fit_context
 from sklearn.pipeline import Pipeline
-from sklearn.utils import (
-    _safe_indexing,
-    check_random_state,
-    get_tags,
-)
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    check_memory,
-)
-from skorch import NeuralNetClassifier
 
-from ._containers import greatest_value
-from ._group_signal import find_memberships, warn_of_faint_signal
-from ._groups import (
-    DEFAULT_BINS,
-    drop_columns,
-    encode_groups,
-    is_dataframe,
-    locate_columns,
-    sensitive_table,
-)
-from ._injection import (
-    INJECTIONS,
-    Injection,
-    count_cells,
-    make_injection,
-    warn_of_small_cells,
-)
-from ._lazy_rows import DatasetClassifierMixin, is_dataset, read_all, read_labels
-from ._learners import NetLearner, WeightLearner, make_learner
-from ._preprocessing import (
-    join_pipeline,
-    make_default_preprocessing,
-    split_pipeline,
-    to_net_rows,
-    to_numbers,
-)
-from ._progress import progress_bar
-from ._reversal import check_strength, resolve_class_rates, soft_targets
-from ._row_weights import (
-    as_frequencies,
-    drop_weightless,
-    refuse_class_weight,
-    take_over_class_weight,
-)
-from ._students import (
-    check_settings,
-    choose_epochs,
-    fit_student,
-    starts_from_teacher,
-)
-from ._teachers import explaining_pickle_errors, learn_views
-from ._validation import (
-    check_rows,
-    encode_labels,
-    forget_fit,
-    validate_features,
-    validate_labels,
-)
-from .nets import log_probabilities, make_default_net, seeded
-from .triggers import BaseTrigger, choose_trigger
+from ._base import BaseDebiasClassifier
+from ._compat import Interval, StrOptions, fit_context
+from ._groups import DEFAULT_BINS
+from ._reversal import check_strength, resolve_class_rates
+from .learners import predict_proba, warn_of_faint_signal
+from .rows import check_container, drop_columns, forget_fit, is_frame, read_all
+from .utils import draw_seeds, progress_bar
 
 
-@dataclass
-class _Case:
-    """The training data on their way through `fit`, and how to train on them."""
-
-    y: np.ndarray
-    groups: np.ndarray
-    sample_weight: np.ndarray | None
-    positions: list
-    features: object = None
-    preprocessing: Pipeline = None
-    learner: NetLearner | WeightLearner = None
-    teacher_features: object = None
-    teacher_learner: NetLearner | WeightLearner = None
-    trigger: BaseTrigger = None
-    from_teacher: bool = True
-    student_epochs: int = 0
-    seeds: list = None
-    plan: Injection = None
-    base: np.ndarray = None
-    shift: np.ndarray = None
-
-    def transform(self, X):
-        """Make the student's input from raw rows as `fit` was given them."""
-        features = drop_columns(X, self.positions)
-        if self.preprocessing is not None:
-            features = self.preprocessing.transform(read_all(features))
-        return self.learner.to_rows(features)
-
-    @property
-    def epochs(self):
-        """Number of epochs of both stages."""
-        return self.teacher_learner.epochs + self.student_epochs
-
-
-class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
+class BackdoorDebiasClassifier(BaseDebiasClassifier):
     r"""Make a classifier fairer by a backdoor that cancels the bias of its data.
 
     The method is BaDe, "Backdoor for Debias" [1]_. `fit` takes five steps:
@@ -117,7 +23,7 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
        often as groups do. Triggers are then an artificial bias like the data's own.
     3. *Teacher*: a classifier learns the true labels from trigger-stamped rows.
     4. *Reversal*: what a row's own trigger adds to the teacher's log-probabilities is
-       turned round, so that artificial and real bias cancel.
+       taken away instead, so that artificial and real bias cancel.
     5. *Student*: a second one learns the result from plain rows. It needs no
        sensitive attribute and has no backdoor; only the student is kept.
 
@@ -141,15 +47,15 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         - None: a default pipeline (impute, scale, encode) and a network sized by the
           data; for images, a convolutional network.
 
-    sensitive_feature : str, int, list of these, or callable, default=None
+    sensitive_columns : str, int, list of these, or callable, default=None
         Names or positions of the sensitive columns of X; with several, groups are
         their combinations. The columns are used to find the groups and then removed:
         the student never sees them. A callable takes X and returns the sensitive
-        values; it removes nothing. Numeric columns with more than ten distinct
-        values are cut at quantiles, see `n_bins`.
+        values; it is no column, and removes nothing. Numeric columns with more than ten
+        distinct values are cut at quantiles, see `n_bins`.
 
     trigger_strength : float or array-like of shape (n_classes,), default=1.0
-        How far to turn the bias round. 0 is plain distillation; 1 is the paper's
+        How strongly the bias is reversed. 0 is plain distillation; 1 is the paper's
         reversed trigger (with two groups); more goes further. One value per class (in
         the order of `classes_`) treats the rows of each class differently. The best
         value differs between data sets, so choose it by cross-validation.
@@ -288,39 +194,25 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
     >>> from sklearn_bade import BackdoorDebiasClassifier
     >>> from sklearn_bade.datasets import make_biased_classification
     >>> X, y, _ = make_biased_classification(n_samples=500, random_state=0)
-    >>> clf = BackdoorDebiasClassifier(sensitive_feature="group", random_state=0)
+    >>> clf = BackdoorDebiasClassifier(sensitive_columns="group", random_state=0)
     >>> clf.fit(X, y).predict(X.drop(columns="group")).shape
     (500,)
     """
 
-    __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
-    __metadata_request__score = {"sample_weight": True}
-
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict_proba"]), None],
-        "sensitive_feature": [str, Integral, list, tuple, callable, None],
+        **BaseDebiasClassifier._parameter_constraints,
         "trigger_strength": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "injection": [StrOptions(set(INJECTIONS)), callable],
-        "trigger": [StrOptions({"auto"}), BaseTrigger],
         "base_rate": [StrOptions({"keep", "drift"}), "array-like"],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
-        "student_init": [StrOptions({"auto", "teacher", "scratch"})],
-        "student_epochs": [Interval(Integral, 1, None, closed="left"), None],
-        "n_bins": [Interval(Integral, 2, None, closed="left")],
-        "teacher": [HasMethods(["fit", "predict_proba"]), None],
-        "keep_sensitive": ["boolean"],
         "keep_teacher": ["boolean"],
-        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
     }
 
     def __init__(
         self,
         estimator=None,
         *,
-        sensitive_feature=None,
+        sensitive_columns=None,
         trigger_strength=1.0,
         injection="mirror",
         trigger="auto",
@@ -338,7 +230,7 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         verbose=0,
     ):
         self.estimator = estimator
-        self.sensitive_feature = sensitive_feature
+        self.sensitive_columns = sensitive_columns
         self.trigger_strength = trigger_strength
         self.injection = injection
         self.trigger = trigger
@@ -355,7 +247,7 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Fit the debiased classifier.
 
@@ -376,7 +268,7 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         sensitive_features : array-like or dataframe of shape (n_samples,) or \
                 (n_samples, n_columns), default=None
             Sensitive values of the rows; they take precedence over the columns named
-            by `sensitive_feature`, which are removed from X all the same.
+            by `sensitive_columns`, which are removed from X all the same.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in the injection rates, the teacher, the base rate and
@@ -401,306 +293,64 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
         RuntimeError
             If the loss is no longer a number while training.
         """
-        case = self._begin(X, y, sensitive_features, sample_weight)
-        self._inject(case)
-        if not self.keep_sensitive and np.any(self.trigger_strength):
-            warn_of_faint_signal(case.features, case.groups, case.seeds[2])
-        with progress_bar(case.epochs, self.verbose) as on_epoch:
-            teacher = self._teach(case, on_epoch)
-            log_targets = self._reverse(case)
-            student = self._distil(case, teacher, log_targets, on_epoch)
-        return self._keep(case, teacher, student)
-
-    def _begin(self, X, y, sensitive_features, sample_weight):
-        """Check the data, and take step 1."""
         forget_fit(self)
-        X, y = self._validate_training_data(X, y)
-        X, y, sensitive_features, sample_weight = self._drop_weightless(
-            X, y, sensitive_features, sample_weight
+        X, y = self._check_training_data(X, y)
+        rows = self._read_rows(X, y, sensitive_features, sample_weight)
+        strength = check_strength(self.trigger_strength, rows.n_classes)
+        resolve_class_rates(self.base_rate, rows.y, rows.n_classes)
+        seeds = draw_seeds(self.random_state)
+        student, teacher, trigger = self._make_learners(
+            rows, self._hidden_columns, seeds[0]
         )
-        self.classes_, y = encode_labels(y)
-        check_strength(self.trigger_strength, len(self.classes_))
-        resolve_class_rates(self.base_rate, y, len(self.classes_))
-        case = self._find_groups(X, y, sensitive_features, sample_weight)
-        rng = check_random_state(self.random_state)
-        case.seeds = rng.randint(2**31 - 1, size=3).tolist()
-        with seeded(case.seeds[0], "cpu"):  # a dataset may change its rows at random
-            self._prepare(case, X)
-        return case
-
-    def _validate_training_data(self, X, y):
-        """Check X and y, and set what is known of the features."""
-        if y is None and is_dataset(X):
-            y = read_labels(X)
-        X = self._validate_features(X, reset=True)
-        return X, validate_labels(X, y)
-
-    def _drop_weightless(self, X, y, sensitive_features, sample_weight):
-        """Check weights and sensitive values, and leave out rows of weight zero."""
-        if sensitive_features is not None:
-            sensitive_features = sensitive_table(sensitive_features)
-            check_consistent_length(X, sensitive_features)
-        if sample_weight is None:
-            return X, y, sensitive_features, None
-        sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        return drop_weightless(X, y, sensitive_features, sample_weight)
-
-    def _validate_features(self, X, reset):
-        """Check X; NaN in an array is refused unless preprocessing could mend it."""
-        try:
-            return validate_features(self, X, reset=reset, takes_nan=self._takes_nan())
-        except ValueError as error:
-            if "NaN" in str(error) or "infinity" in str(error):
-                error.add_note(
-                    "Where only sensitive values are missing, pass X as a dataframe or "
-                    "give them as fit(X, y, sensitive_features=...)."
-                )
-            raise
-
-    def _takes_nan(self):
-        """Tell whether missing values are the estimator's business."""
-        if self.estimator is None or isinstance(self.estimator, Pipeline):
-            return True
-        return get_tags(self.estimator).input_tags.allow_nan
-
-    def _find_groups(self, X, y, sensitive_features, sample_weight):
-        """Step 1: the group of each row, and the columns that must go."""
-        feature, positions = self.sensitive_feature, []
-        if feature is not None and not callable(feature):
-            positions = self._locate_sensitive_columns(X)
-        if sensitive_features is not None:
-            values = sensitive_features
-        elif callable(feature):
-            values = feature(read_all(X))
-        elif positions:
-            values = _safe_indexing(X, positions, axis=1)
-        else:
-            raise ValueError(
-                "No sensitive attribute was given. Either name its column in the "
-                "constructor, BackdoorDebiasClassifier(sensitive_feature=...), or pass "
-                "its values to fit, fit(X, y, sensitive_features=...)."
-            )
-        if self.keep_sensitive and not positions:
-            raise ValueError(
-                "keep_sensitive=True lets the student see the attribute as a column of X, "
-                f"but sensitive_feature={feature!r} names none. Put the attribute into X "
-                "and give the name or position of its column."
-            )
-        table = sensitive_table(values)
-        check_consistent_length(X, table)
-        groups, self.groups_ = encode_groups(table, self.n_bins)
-        hidden = [] if self.keep_sensitive else positions
-        return _Case(y, groups, sample_weight, positions=hidden)
-
-    def _locate_sensitive_columns(self, X):
-        """Find the sensitive columns, which only tables have."""
-        if len(X.shape) > 2:
-            raise ValueError(
-                f"sensitive_feature={self.sensitive_feature!r} names a column, and X has "
-                f"shape {X.shape}. Leave it out, and give the sensitive values as "
-                "fit(X, y, sensitive_features=...)."
-            )
-        return locate_columns(X, self.sensitive_feature)
-
-    def _prepare(self, case, X):
-        """Take the sensitive columns away and make X what the student eats."""
-        if len(case.positions) == X.shape[1]:
-            raise ValueError(
-                f"X has n_features={X.shape[1]}, all of them sensitive; no feature is "
-                "left for the student to learn from."
-            )
-        raw = drop_columns(X, case.positions)
-        case.preprocessing, classifier = split_pipeline(self.estimator)
-        if self.estimator is None:
-            if len(raw.shape) == 2:
-                case.preprocessing = make_default_preprocessing()
-            features = to_net_rows(self._fit_preprocessing(case, case.preprocessing, raw))
-            classifier = make_default_net(
-                features.shape, len(self.classes_), greatest_value(features)
-            )
-            case.learner = make_learner(classifier)
-        else:
-            classifier, case.sample_weight = take_over_class_weight(
-                classifier, case.y, self.classes_, case.sample_weight
-            )
-            case.learner = make_learner(classifier)
-            features = self._fit_preprocessing(case, case.preprocessing, raw)
-        case.features = case.learner.to_rows(features)
-        self._prepare_teacher(case, raw, features)
-        if case.sample_weight is not None:
-            case.learner.check_weights()
-            case.teacher_learner.check_weights()
-        self._prepare_student(case)
-
-    def _prepare_teacher(self, case, raw, features):
-        """Find out who teaches, from which features, and with which trigger."""
-        case.teacher_learner, case.teacher_features = case.learner, case.features
-        if self.teacher is not None:
-            preprocessing, classifier = split_pipeline(self.teacher)
-            refuse_class_weight(classifier)
-            case.teacher_learner = make_learner(classifier)
-            if isinstance(self.teacher, Pipeline):
-                features = self._fit_preprocessing(case, preprocessing, raw)
-            case.teacher_features = case.teacher_learner.to_rows(features)
-        trigger = choose_trigger(self.trigger, case.teacher_features)
-        case.trigger = trigger.fit(case.teacher_features, len(self.groups_))
-
-    def _prepare_student(self, case):
-        """Find out where the student starts and how long it trains."""
-        names = "temperature", "student_init", "student_epochs"
-        check_settings(case.learner, {name: getattr(self, name) for name in names})
-        case.from_teacher = starts_from_teacher(
-            self.student_init,
-            case.trigger,
-            same_net=self.teacher is None and case.learner.hands_weights_on,
-        )
-        case.student_epochs = choose_epochs(
-            self.student_epochs, case.learner.epochs, case.from_teacher
-        )
-
-    def _fit_preprocessing(self, case, preprocessing, features):
-        """Fit preprocessing, and explain an error that the missing columns may cause."""
-        if preprocessing is None:
-            return features
-        try:
-            return preprocessing.fit_transform(read_all(features), case.y)
-        except ValueError as error:
-            if case.positions:
-                error.add_note(
-                    f"The sensitive columns ({self.sensitive_feature!r}) are removed "
-                    "from X before the first step of the pipeline, which therefore "
-                    "must not name them."
-                )
-            raise
-
-    def _inject(self, case):
-        """Step 2: rates at which triggers are as biased as the data."""
-        sizes = len(self.classes_), len(self.groups_)
-        warn_of_small_cells(
-            count_cells(case.y, case.groups, *sizes), self.classes_, self.groups_
-        )
-        weights = as_frequencies(case.sample_weight)
-        counts = count_cells(case.y, case.groups, *sizes, weights)
-        case.plan = make_injection(self.injection, counts)
-        self.injection_rates_ = case.plan.rates
-
-    def _teach(self, case, on_epoch):
-        """Step 3: a teacher that knows the triggers, and what it says of each row."""
-        is_path = isinstance(self.memory, os.PathLike)
-        memory = check_memory(os.fspath(self.memory) if is_path else self.memory)
-        learn = memory.cache(learn_views, ignore=["learner", "on_epoch"])
-        identity = case.teacher_learner.identity if memory.location else None
-        learn = explaining_pickle_errors(learn) if memory.location else learn
-        teacher, case.base, case.shift = learn(
-            case.teacher_learner,
-            case.teacher_features,
-            case.y,
-            case.groups,
-            find_memberships(case.teacher_features, case.groups, case.seeds[0]),
-            case.plan,
-            case.trigger,
-            seeds=tuple(case.seeds[:2]),
-            sample_weight=case.sample_weight,
-            identity=identity,
-            on_epoch=on_epoch,
-        )
-        return teacher
-
-    def _reverse(self, case):
-        """Step 4: soft targets in which the two biases cancel."""
-        return soft_targets(
-            case.base,
-            case.shift,
-            check_strength(self.trigger_strength, len(self.classes_)),
-            case.y,
-            base_rate=self.base_rate,
-            sample_weight=case.sample_weight,
-        )
-
-    def _distil(self, case, teacher, log_targets, on_epoch):
-        """Step 5: a student without backdoor."""
-        return fit_student(
-            case.learner,
-            case.features,
-            case.y,
-            log_targets,
-            teacher=teacher if case.from_teacher else None,
-            hard_label_weight=self.hard_label_weight,
+        distillation = self._settle(
+            student,
+            teacher,
+            trigger,
             temperature=self.temperature,
-            epochs=case.student_epochs,
-            seed=case.seeds[2],
-            sample_weight=case.sample_weight,
-            on_epoch=on_epoch,
+            hard_label_weight=self.hard_label_weight,
         )
-
-    def _keep(self, case, teacher, student):
-        """Keep the student; the teacher only where it was asked for."""
-        self._sensitive_positions = case.positions
+        plan = self._inject(student.rows)
+        if not self.keep_sensitive and strength.any():
+            warn_of_faint_signal(student.rows, seeds[2])
+        n_epochs = teacher.epochs + distillation.student_epochs
+        with progress_bar(n_epochs, self.verbose) as on_epoch:
+            model, views = teacher.teach(
+                plan, trigger, seeds=seeds, memory=self.memory, on_epoch=on_epoch
+            )
+            targets = views.soft_targets(strength, self.base_rate)
+            debiased = student.distil(
+                targets, distillation, teacher=model, seed=seeds[2], on_epoch=on_epoch
+            )
         if self.keep_teacher:
-            self.teacher_, self.trigger_ = teacher, case.trigger
-        if case.preprocessing is not None:
-            student = join_pipeline(case.preprocessing, case.learner.to_rows, student)
-        self.student_ = student
+            self.teacher_, self.trigger_ = model, trigger
+        self.injection_rates_ = plan.rates
+        self.student_ = student.join(debiased)
         return self
 
-    def predict_proba(self, X):
-        """Estimate class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features), \
-                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
-            Features, with or without the sensitive columns, which are not used.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
+    def _predict_proba(self, X):
+        """Ask the student, whose pipeline is taken apart: nets want large batches."""
         features, classifier = self._student_features(X), self.student_
         if isinstance(classifier, Pipeline):
             steps, classifier = classifier[:-1], classifier[-1]
             features = steps.transform(read_all(features))
-        if isinstance(classifier, NeuralNetClassifier):
-            return np.exp(log_probabilities(classifier, to_net_rows(features)))
-        return classifier.predict_proba(to_numbers(features))
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features), \
-                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
-            Features, with or without the sensitive columns, which are not used.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels, of the type that `fit` was given.
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
+        return predict_proba(classifier, features)
 
     def _student_features(self, X):
         """Check X and take away its sensitive columns, where it has them."""
-        if is_dataframe(X):
+        if is_frame(X):
             if self._lacks_sensitive_columns(X):
                 return X
         else:
-            X = check_rows(X, self)
-            n_left = self.n_features_in_ - len(self._sensitive_positions)
+            X = check_container(X, self)
+            n_left = self.n_features_in_ - len(self._hidden_columns)
             if X.shape[1] == n_left < self.n_features_in_:
                 return X
         X = self._validate_features(X, reset=False)
-        return drop_columns(X, self._sensitive_positions)
+        return drop_columns(X, self._hidden_columns)
 
     def _lacks_sensitive_columns(self, X):
         """Tell whether X is the training frame without its sensitive columns."""
-        removed = set(self._sensitive_positions)
+        removed = set(self._hidden_columns)
         if not removed:
             return False
         names = getattr(self, "feature_names_in_", None)
@@ -716,13 +366,3 @@ class BackdoorDebiasClassifier(DatasetClassifierMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "student_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.string = True  # in the sensitive columns, at least
-        tags.input_tags.allow_nan = (
-            self.estimator is None or get_tags(self.estimator).input_tags.allow_nan
-        )
-        # The student may not use what a sensitive column says of the label.
-        tags.classifier_tags.poor_score = True
-        return tags

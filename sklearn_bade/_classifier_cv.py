@@ -1,51 +1,34 @@
 """The debiasing meta-estimator that chooses its own strength."""
 
-import time
-import warnings
-from dataclasses import dataclass
-from functools import partial
-from inspect import signature
-from itertools import product
+import copy
 from numbers import Integral, Real
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.special import softmax
-from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
-from sklearn.metrics import get_scorer
-from sklearn.model_selection import StratifiedKFold, check_cv
-from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
 
+from ._base import BaseDebiasClassifier
 from ._classifier import BackdoorDebiasClassifier
-from ._containers import take_rows
-from ._copies import settle_early_stopping
-from ._groups import DEFAULT_BINS, UNKNOWN_GROUP
-from ._lazy_rows import DatasetClassifierMixin
-from ._learners import has_linear_path
-from ._path import OffsetFinder, fit_path
-from ._progress import progress_bar
-from ._reversal import check_strength, resolve_class_rates
-from ._selection import (
-    COUNT_DISPARITIES,
-    ChoiceRule,
-    count_outcomes,
-    named_disparity,
-    warn_of_undefined_gaps,
+from ._compat import Interval, StrOptions, check_sample_weight, fit_context
+from ._groups import DEFAULT_BINS
+from ._outcomes import DISPARITIES, ChoiceRule, Outcomes
+from ._reversal import check_strength
+from ._search import (
+    ProbabilityScorer,
+    check_folds,
+    make_candidates,
+    make_folds,
+    predict_fold,
+    tabulate,
 )
-from ._validation import encode_labels, forget_fit
+from .learners import default_strengths, settle_early_stopping
+from .rows import forget_fit
+from .utils import draw_seed, draw_seeds, progress_bar
 
-DEFAULT_STRENGTHS = np.linspace(0, 3, 20)
-DEFAULT_CLASS_STRENGTHS = np.linspace(0, 3, 9)
-DEFAULT_SEPARATE_STRENGTHS = np.linspace(0, 3, 10)
-# Denser near 0, where gaps change fastest; every second one trains a student.
-DEFAULT_INTERPOLATED_STRENGTHS = np.round(3 * np.linspace(0, 1, 19) ** 1.5, 2)
-DEFAULT_SEPARATE_CLASS_STRENGTHS = np.linspace(0, 3, 4)
-MAX_CANDIDATES = 5000
+# What a search hands on to the debiaser that it refits as it is.
 PASSED_ON = (
-    "sensitive_feature",
+    "sensitive_columns",
     "injection",
     "trigger",
     "student_init",
@@ -57,170 +40,7 @@ PASSED_ON = (
 )
 
 
-class _Candidate(ClassifierMixin, BaseEstimator):
-    """A fold's student as scikit-learn's scorers know classifiers.
-
-    The fold's test rows, which scorers mostly ask for, have been predicted already. Tools
-    such as `permutation_importance` demand that there is a `fit`, and never call it.
-    """
-
-    def __init__(self, classes, rows, proba, predict_others):
-        self.classes = classes
-        self.rows = rows
-        self.proba = proba
-        self.predict_others = predict_others
-
-    @property
-    def classes_(self):
-        return self.classes
-
-    def __repr__(self):
-        return "Student()"
-
-    def __sklearn_is_fitted__(self):
-        return True
-
-    def fit(self, X, y):
-        raise NotImplementedError("scoring gets students that are fitted already.")
-
-    def predict_proba(self, X):
-        if X is self.rows:
-            return self.proba
-        return self.predict_others(X)
-
-    def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
-
-@dataclass
-class _Rows:
-    """The rows that a search splits into folds."""
-
-    X: object
-    y: np.ndarray
-    groups: np.ndarray
-    sample_weight: np.ndarray | None
-    classes: np.ndarray
-
-    @property
-    def labels(self):
-        """Labels as the user gave them, which class weights go by."""
-        return self.classes[self.y]
-
-    def take(self, positions):
-        """Select rows."""
-        weights = None if self.sample_weight is None else self.sample_weight[positions]
-        return _Rows(
-            take_rows(self.X, positions),
-            self.y[positions],
-            self.groups[positions],
-            weights,
-            self.classes,
-        )
-
-    def sensitive_features(self):
-        """Name the groups, in their order and in a type that is not cut into bins."""
-        names = np.char.zfill(self.groups.astype(str), 6).astype(object)
-        return np.where(self.groups == UNKNOWN_GROUP, None, names)
-
-
-def _predict_fold(debiaser, train, test, candidates, trained_strengths, scorer):
-    """Train one teacher, and predict the test rows with every candidate.
-
-    Returns
-    -------
-    fold : dict
-        "predicted" of shape (n_candidates, n_test_rows), class codes; "score" of shape
-        (n_candidates,), arbitrary without a scorer; "fit_time" and "score_time" in
-        seconds.
-    """
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        # The refit on all rows will name small cells; those of folds are no news.
-        warnings.filterwarnings("ignore", "Few rows", UserWarning)
-        case = debiaser._begin(
-            train.X, train.labels, train.sensitive_features(), train.sample_weight
-        )
-        debiaser._inject(case)
-    teacher = debiaser._teach(case, lambda stage: None)
-    path = fit_path(case, teacher, case.seeds[2], trained_strengths)
-    fitted = time.perf_counter()
-    predicted, scores = _predict_candidates(case, path, test, candidates, scorer)
-    return {
-        "predicted": predicted,
-        "score": scores,
-        "fit_time": fitted - start,
-        "score_time": time.perf_counter() - fitted,
-    }
-
-
-def _predict_candidates(case, path, test, candidates, scorer):
-    """Predict the test rows with every candidate, and score the predictions."""
-    find_offset = OffsetFinder(case, path)
-    prepared = path.prepare(case.transform(test.X))
-    predicted = np.empty((len(candidates), len(test.y)), dtype=np.int32)
-    scores = np.empty(len(candidates))
-    for i, candidate in enumerate(candidates):
-        strength, offset = candidate["trigger_strength"], find_offset(**candidate)
-        logits = path.logits(prepared, strength) + offset
-        predicted[i] = logits.argmax(axis=1)
-        if scorer is not None:
-            predict_others = partial(_predict_others, case, path, strength, offset)
-            scores[i] = scorer(softmax(logits, axis=1), test, predict_others)
-    return predicted, scores
-
-
-def _predict_others(case, path, strength, offset, X):
-    """Predict rows that a scorer asks for beside the test rows of the fold."""
-    return softmax(path.logits(path.prepare(case.transform(X)), strength) + offset, axis=1)
-
-
-class _ProbabilityScorer:
-    """Apply a scikit-learn scorer to probabilities and class codes.
-
-    A scorer that takes sensitive features, and has no column of its own to read them
-    from, is given the groups, and the rows whose group is known.
-    """
-
-    def __init__(self, scoring, groups):
-        self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
-        self.groups = groups
-
-    def __call__(self, proba, rows, predict_others):
-        takes, options = signature(self.scorer).parameters, {}
-        reads_column = getattr(self.scorer, "sensitive_feature", None) is not None
-        if "sensitive_features" in takes and not reads_column:
-            known = np.flatnonzero(rows.groups != UNKNOWN_GROUP)
-            proba, rows = proba[known], rows.take(known)
-            options["sensitive_features"] = self.groups[rows.groups]
-        takes_weights = getattr(
-            self.scorer, "_accept_sample_weight", lambda: "sample_weight" in takes
-        )
-        if rows.sample_weight is not None and takes_weights():
-            options["sample_weight"] = rows.sample_weight
-        candidate = _Candidate(rows.classes, rows.X, proba, predict_others)
-        return self.scorer(candidate, rows.X, rows.labels, **options)
-
-
-def _summarize(name, by_fold):
-    """Make a search's keys from figures of shape (n_folds, n_candidates)."""
-    results = {f"split{i}_test_{name}": values for i, values in enumerate(by_fold)}
-    results[f"mean_test_{name}"] = by_fold.mean(axis=0)
-    results[f"std_test_{name}"] = by_fold.std(axis=0)
-    return results
-
-
-def _to_base_rate(rate):
-    """Make a base rate hashable."""
-    return rate if isinstance(rate, str) else tuple(np.ravel(rate).astype(float).tolist())
-
-
-def _rank(values):
-    """Rank scores from the best, which is 1; NaN comes last."""
-    return rankdata(np.nan_to_num(-values, nan=np.inf), method="min").astype(np.int32)
-
-
-class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
+class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     """Debias with a trigger strength that is chosen by cross-validation.
 
     A teacher does not depend on the strength, so each fold trains one. The students of
@@ -236,7 +56,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
     estimator : estimator object, default=None
         What to debias, see :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
-    sensitive_feature : str, int, list of these, or callable, default=None
+    sensitive_columns : str, int, list of these, or callable, default=None
         Sensitive columns of X, see :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     trigger_strengths : array-like of shape (n_strengths,), default=None
@@ -254,12 +74,13 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         helps where gaps differ in sign between classes. Networks need no further
         training for it on tables; otherwise each combination trains a student.
 
-    disparity : {"odd", "equalized_odds", "demographic_parity", "equal_opportunity"} or \
-            callable, default="odd"
-        What to keep small, see :mod:`sklearn_bade.metrics`; "odd" is the mean odds
-        gap. A callable ``disparity(y_true, y_pred, *, sensitive_features)`` returns a
-        float. The choice goes by the predictions of all folds together, so a callable
-        may raise ValueError on a fold, whose figure is then NaN.
+    disparity : {"average_odds", "equalized_odds", "demographic_parity", \
+            "equal_opportunity"} or callable, default="average_odds"
+        What to keep small, see :mod:`sklearn_bade.metrics`; "average_odds" is the mean
+        of the two gaps of equalized odds. A callable
+        ``disparity(y_true, y_pred, *, sensitive_features)`` returns a float. The choice
+        goes by the predictions of all folds together, so a callable may raise ValueError
+        on a fold, whose figure is then NaN.
 
     max_disparity : float, default=0.02
         The most accurate candidate whose cross-validated disparity is at most this is
@@ -356,7 +177,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
     >>> from sklearn_bade.datasets import make_biased_classification
     >>> X, y, _ = make_biased_classification(n_samples=600, random_state=0)
     >>> clf = BackdoorDebiasClassifierCV(
-    ...     sensitive_feature="group", max_accuracy_loss=0.02, cv=2, random_state=0
+    ...     sensitive_columns="group", max_accuracy_loss=0.02, cv=2, random_state=0
     ... ).fit(X, y)
     >>> len(clf.cv_results_["params"])
     40
@@ -364,18 +185,12 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
     (600,)
     """
 
-    __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
-    __metadata_request__score = {"sample_weight": True}
-
     _parameter_constraints: dict = {
-        **{
-            name: BackdoorDebiasClassifier._parameter_constraints[name]
-            for name in ("estimator", "random_state", "verbose", *PASSED_ON)
-        },
+        **BaseDebiasClassifier._parameter_constraints,
         "trigger_strengths": ["array-like", None],
         "base_rates": ["array-like"],
         "per_class": ["boolean"],
-        "disparity": [StrOptions(set(COUNT_DISPARITIES)), callable],
+        "disparity": [StrOptions(set(DISPARITIES)), callable],
         "max_disparity": [Interval(Real, 0, None, closed="left")],
         "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
         "disparity_weight": [Interval(Real, 0, None, closed="left"), None],
@@ -388,11 +203,11 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         self,
         estimator=None,
         *,
-        sensitive_feature=None,
+        sensitive_columns=None,
         trigger_strengths=None,
         base_rates=("keep", "drift"),
         per_class=False,
-        disparity="odd",
+        disparity="average_odds",
         max_disparity=0.02,
         max_accuracy_loss=None,
         disparity_weight=None,
@@ -411,7 +226,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         verbose=0,
     ):
         self.estimator = estimator
-        self.sensitive_feature = sensitive_feature
+        self.sensitive_columns = sensitive_columns
         self.trigger_strengths = trigger_strengths
         self.base_rates = base_rates
         self.per_class = per_class
@@ -433,7 +248,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Choose the strength and fit the debiased classifier.
 
@@ -450,7 +265,7 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         sensitive_features : array-like or dataframe of shape (n_samples,) or \
                 (n_samples, n_columns), default=None
             Sensitive values of the rows; they take precedence over the columns named
-            by `sensitive_feature`, which are removed from X all the same.
+            by `sensitive_columns`, which are removed from X all the same.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in training and in the figures that the choice is made
@@ -473,57 +288,38 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         if self.scoring is None:
             self._make_rule()
         rng = check_random_state(self.random_state)
-        final = self._make_debiaser(rng)
-        rows, splits = self._check_rows(final, X, y, sensitive_features, sample_weight)
+        refit_seed = draw_seed(rng)
+        all_X, all_y = self._check_training_data(X, y)
+        folds = self._split_as_given(all_X, all_y, sample_weight)
+        rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
+        if not callable(self.disparity):
+            Outcomes.of_rows(rows, rows.y).warn_of_undefined(self.disparity)
         strengths, trained_strengths = self._find_strengths(rows)
-        candidates = self._make_candidates(rows, strengths)
-        folds = self._make_folds(rows, splits, rng)
+        candidates = make_candidates(
+            strengths, self.base_rates, rows, per_class=self.per_class
+        )
+        if folds is None:
+            folds = make_folds(rows, self.cv, rng)
+        check_folds(folds, rows)
+        self.n_splits_ = len(folds)
         with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
             outcomes = self._predict_folds(
                 rows, folds, candidates, trained_strengths, rng, advance
             )
-            self._tabulate(rows, folds, candidates, outcomes)
+            self.cv_results_ = tabulate(
+                rows,
+                folds,
+                candidates,
+                outcomes,
+                self.disparity,
+                has_scores=self.scoring is not None,
+            )
             self._choose()
-            final.set_params(**self.best_params_)
-            self.estimator_ = final.fit(
+            self.estimator_ = self._make_debiaser(refit_seed).fit(
                 X, y, sensitive_features=sensitive_features, sample_weight=sample_weight
             )
             advance("refit")
-        self.n_features_in_ = final.n_features_in_
-        if hasattr(final, "feature_names_in_"):
-            self.feature_names_in_ = final.feature_names_in_
         return self
-
-    def _make_debiaser(self, rng):
-        """Make a debiaser with what both classes have in common."""
-        settings = {name: getattr(self, name) for name in PASSED_ON}
-        return BackdoorDebiasClassifier(
-            self.estimator, random_state=int(rng.randint(2**31 - 1)), **settings
-        )
-
-    def _make_fold_debiaser(self, rng, n_samples):
-        """Make a debiaser that trains on a fold as it will on all rows."""
-        debiaser = self._make_debiaser(rng)
-        return debiaser.set_params(
-            estimator=settle_early_stopping(self.estimator, n_samples),
-            teacher=settle_early_stopping(self.teacher, n_samples),
-        )
-
-    def _check_rows(self, final, X, y, sensitive_features, sample_weight):
-        """Check the data as the debiaser does, find classes and groups, and split."""
-        X, y = final._validate_training_data(X, y)
-        splits = self._split_as_given(X, y, sample_weight)
-        X, y, sensitive_features, sample_weight = final._drop_weightless(
-            X, y, sensitive_features, sample_weight
-        )
-        self.classes_, codes = encode_labels(y)
-        groups = final._find_groups(X, codes, sensitive_features, sample_weight).groups
-        self.groups_ = final.groups_
-        if not callable(self.disparity):
-            sizes = len(self.classes_), len(self.groups_)
-            rows_per_cell = count_outcomes(codes, codes, groups, *sizes, sample_weight)
-            warn_of_undefined_gaps(self.disparity, rows_per_cell)
-        return _Rows(X, codes, groups, sample_weight, self.classes_), splits
 
     def _split_as_given(self, X, y, sample_weight):
         """Split by the user's own `cv`, and renumber the rows that weigh anything."""
@@ -531,17 +327,17 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             return None
         is_kept = np.ones(len(y), dtype=bool)
         if sample_weight is not None:
-            is_kept = _check_sample_weight(sample_weight, X, ensure_non_negative=True) > 0
+            is_kept = check_sample_weight(sample_weight, X, ensure_non_negative=True) > 0
         numbers = np.cumsum(is_kept) - 1
         return [
-            tuple(numbers[rows][is_kept[rows]] for rows in fold)
+            tuple(numbers[part][is_kept[part]] for part in fold)
             for fold in check_cv(self.cv, y, classifier=True).split(X, y)
         ]
 
     def _find_strengths(self, rows):
         """Find the strengths to try, and those to train at (None: all)."""
         if self.trigger_strengths is None:
-            return self._default_strengths(rows)
+            return default_strengths(self.estimator, rows.kind, self.per_class)
         strengths = np.asarray(self.trigger_strengths, dtype=float)
         if strengths.ndim != 1 or not len(strengths):
             raise ValueError(
@@ -551,85 +347,26 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         check_strength(strengths, len(strengths))
         return strengths, None
 
-    def _default_strengths(self, rows):
-        """Choose strengths; fewer where each of them trains a student."""
-        is_table, has_line = len(rows.X.shape) == 2, has_linear_path(self.estimator)
-        if is_table and has_line:
-            return DEFAULT_CLASS_STRENGTHS if self.per_class else DEFAULT_STRENGTHS, None
-        if self.per_class:
-            return DEFAULT_SEPARATE_CLASS_STRENGTHS, None
-        if is_table:
-            return DEFAULT_INTERPOLATED_STRENGTHS, DEFAULT_INTERPOLATED_STRENGTHS[::2]
-        return DEFAULT_SEPARATE_STRENGTHS, None
-
-    def _make_candidates(self, rows, strengths):
-        """List the parameters of all candidates."""
-        n_classes = len(self.classes_)
-        base_rates = [_to_base_rate(rate) for rate in self.base_rates]
-        if not base_rates:
-            raise ValueError("base_rates is empty; give at least one, such as 'keep'.")
-        for base_rate in base_rates:
-            resolve_class_rates(base_rate, rows.y, n_classes)
-        strengths = strengths.tolist()
-        if self.per_class:
-            n_candidates = len(strengths) ** n_classes * len(base_rates)
-            if n_candidates > MAX_CANDIDATES:
-                raise ValueError(
-                    f"per_class=True with {n_classes} classes and {len(strengths)} "
-                    f"strengths makes {n_candidates} candidates; give fewer "
-                    "trigger_strengths."
-                )
-            strengths = product(strengths, repeat=n_classes)
-        return [
-            {"trigger_strength": strength, "base_rate": base_rate}
-            for strength, base_rate in product(strengths, base_rates)
-        ]
-
-    def _make_folds(self, rows, folds, rng):
-        """Split the rows unless the user did, and check that each part is trainable."""
-        y, groups = rows.y, rows.groups
-        if folds is None:
-            splitter = StratifiedKFold(
-                self.cv, shuffle=True, random_state=int(rng.randint(2**31 - 1))
-            )
-            strata = self._strata(y, groups)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-                folds = list(splitter.split(rows.X, strata))
-        for i, (train, test) in enumerate(folds):
-            if not len(train) or not len(test):
-                raise ValueError(
-                    f"Fold {i} has {len(train)} training and {len(test)} test rows whose "
-                    "weight is not zero. Use fewer folds, or others."
-                )
-            n_classes, known = len(np.unique(y[train])), groups[train] != UNKNOWN_GROUP
-            if n_classes < len(self.classes_) or len(np.unique(groups[train][known])) < 2:
-                raise ValueError(
-                    f"The training rows of fold {i} lack a class or have only one group. "
-                    "Use fewer folds, or merge rare classes and groups."
-                )
-        self.n_splits_ = len(folds)
-        return folds
-
-    def _strata(self, y, groups):
-        """Combine classes and groups; cells too small to be split go by class alone."""
-        strata = y * (len(self.groups_) + 1) + groups + 1
-        cells, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
-        return np.where(counts[inverse] < self.cv, -1 - y, cells[inverse])
-
     def _predict_folds(self, rows, folds, candidates, trained_strengths, rng, advance):
         """Predict the test rows of all folds with all candidates."""
-        scorer = None
-        if self.scoring is not None:
-            scorer = _ProbabilityScorer(self.scoring, self.groups_)
+        scorer = None if self.scoring is None else ProbabilityScorer(self.scoring)
+        # Folds train as the refit will, which has more rows. Workers get what they need.
+        search = copy.copy(self).set_params(
+            estimator=settle_early_stopping(self.estimator, len(rows)),
+            teacher=settle_early_stopping(self.teacher, len(rows)),
+            cv=None,
+            scoring=None,
+        )
         tasks = (
-            delayed(_predict_fold)(
-                self._make_fold_debiaser(rng, len(rows.y)),
+            delayed(predict_fold)(
+                search,
+                self._hidden_columns,
                 rows.take(train),
                 rows.take(test),
                 candidates,
                 trained_strengths,
                 scorer,
+                seeds=draw_seeds(draw_seed(rng)),
             )
             for train, test in folds
         )
@@ -639,82 +376,13 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
             advance("folds")
         return outcomes
 
-    def _tabulate(self, rows, folds, candidates, outcomes):
-        """Fill `cv_results_`."""
-        results = self._tabulate_parameters(candidates)
-        for name in ("fit_time", "score_time"):
-            times = np.array([outcome[name] for outcome in outcomes])
-            results[f"mean_{name}"] = np.full(len(candidates), times.mean())
-            results[f"std_{name}"] = np.full(len(candidates), times.std())
-        predicted = [outcome["predicted"] for outcome in outcomes]
-        tests = [rows.take(test) for _, test in folds]
-        accuracy = np.array(
-            [
-                np.average(p == test.y, axis=1, weights=test.sample_weight)
-                for p, test in zip(predicted, tests)
-            ]
-        )
-        disparity = np.array(
-            [self._fold_disparities(p, test) for p, test in zip(predicted, tests)]
-        )
-        results |= _summarize("accuracy", accuracy) | _summarize("disparity", disparity)
-        pooled = rows.take(np.concatenate([test for _, test in folds]))
-        results["pooled_test_disparity"] = self._disparities(np.hstack(predicted), pooled)
-        results["rank_test_accuracy"] = _rank(results["mean_test_accuracy"])
-        results["rank_test_disparity"] = _rank(-results["pooled_test_disparity"])
-        if self.scoring is not None:
-            results |= _summarize("score", np.array([o["score"] for o in outcomes]))
-            results["rank_test_score"] = _rank(results["mean_test_score"])
-        self.cv_results_ = results
-
-    def _tabulate_parameters(self, candidates):
-        """Make a search's keys from what the candidates differ in."""
-        strengths = np.empty(len(candidates), dtype=object if self.per_class else float)
-        strengths[:] = [candidate["trigger_strength"] for candidate in candidates]
-        base_rates = np.empty(len(candidates), dtype=object)
-        base_rates[:] = [candidate["base_rate"] for candidate in candidates]
-        return {
-            "param_trigger_strength": np.ma.array(strengths),
-            "param_base_rate": np.ma.array(base_rates),
-            "params": candidates,
-        }
-
-    def _disparities(self, predicted, rows):
-        """Compute the disparity of each candidate's predictions."""
-        if callable(self.disparity):
-            return self._own_disparities(predicted, rows)
-        sizes = len(self.classes_), len(self.groups_)
-        counts = [
-            count_outcomes(rows.y, p, rows.groups, *sizes, rows.sample_weight)
-            for p in predicted
-        ]
-        return np.array([named_disparity(self.disparity, each) for each in counts])
-
-    def _own_disparities(self, predicted, rows):
-        """Compute the user's own disparity of each candidate's predictions."""
-        known = rows.groups != UNKNOWN_GROUP
-        options = {"sensitive_features": self.groups_[rows.groups[known]]}
-        if rows.sample_weight is not None:
-            options["sample_weight"] = rows.sample_weight[known]
-        truth = self.classes_[rows.y[known]]
-        return np.array(
-            [self.disparity(truth, self.classes_[p[known]], **options) for p in predicted]
-        )
-
-    def _fold_disparities(self, predicted, rows):
-        """Compute the disparities of a fold; NaN where it has too few rows for that."""
-        try:
-            return self._disparities(predicted, rows)
-        except ValueError:
-            return np.full(len(predicted), np.nan)
-
     def _choose(self):
         """Choose a candidate by the rule that was asked for."""
         results = self.cv_results_
         if self.scoring is not None:
             scores = results["mean_test_score"]
             self.best_index_ = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
-            self.best_score_ = float(results["mean_test_score"][self.best_index_])
+            self.best_score_ = float(scores[self.best_index_])
         else:
             self.best_index_ = self._make_rule().choose(
                 results["mean_test_accuracy"], results["pooled_test_disparity"]
@@ -729,48 +397,16 @@ class BackdoorDebiasClassifierCV(DatasetClassifierMixin, BaseEstimator):
         bound = self.max_disparity if loss is None and weight is None else None
         return ChoiceRule(bound, loss, weight)
 
-    def predict_proba(self, X):
-        """Estimate class probabilities.
+    def _make_debiaser(self, seed):
+        """Make a debiaser of the chosen candidate."""
+        settings = {name: getattr(self, name) for name in PASSED_ON}
+        return BackdoorDebiasClassifier(
+            self.estimator, random_state=seed, **settings, **self.best_params_
+        )
 
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features), \
-                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
-            Features, with or without the sensitive columns, which are not used.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
+    def _predict_proba(self, X):
+        """Ask the chosen candidate."""
         return self.estimator_.predict_proba(X)
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features), \
-                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
-            Features, with or without the sensitive columns, which are not used.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels, of the type that `fit` was given.
-        """
-        check_is_fitted(self)
-        return self.estimator_.predict(X)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "estimator_")
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        debiaser_tags = get_tags(BackdoorDebiasClassifier(self.estimator))
-        tags.input_tags = debiaser_tags.input_tags
-        tags.classifier_tags = debiaser_tags.classifier_tags
-        return tags

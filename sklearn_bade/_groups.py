@@ -1,120 +1,156 @@
-"""Sensitive columns: where they are, what groups they make, how they leave X.
+"""Sensitive columns: where they are, what groups they make.
 
 A group is a combination of the values of one or several sensitive columns.
 Rows with a missing value belong to no group and get the code -1.
 """
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
-from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
+
+from ._compat import safe_indexing
+from .rows import frame_to_pandas, is_frame, read_all
 
 DEFAULT_BINS = 2
+# Numeric columns with more distinct values are cut into bins. Not tuned: ages in years
+# and incomes lie above it, codes of a survey's answers mostly below.
 MAX_DISTINCT_VALUES = 10
+# With more groups than this, or than half of the rows, an attribute is an identifier.
 MANY_GROUPS = 50
 UNKNOWN_GROUP = -1
 NO_TRIGGER = -1  # the mark of no group
 
 
-def is_dataframe(X):
-    """Tell whether `X` is a table with named columns (pandas, polars, ...)."""
-    return hasattr(X, "columns") and hasattr(X, "shape") and not issparse(X)
+@dataclass(frozen=True)
+class Groups:
+    """The group of each row, as a position in `labels`; -1 where it is unknown.
+
+    `memberships`, of shape (n_samples, n_groups), says how likely each row belongs to each
+    group; None where nobody has asked yet. `cut_points` holds, for each sensitive column
+    of many numbers, the ends of the intervals that it was cut into.
+    """
+
+    codes: np.ndarray
+    labels: np.ndarray
+    cut_points: dict
+    memberships: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.labels)
+
+    @property
+    def is_known(self):
+        """Which rows have a known group."""
+        return self.codes != UNKNOWN_GROUP
+
+    @property
+    def values(self):
+        """Label of each row's group; only for rows of known group."""
+        return self.labels[self.codes]
+
+    def take(self, positions):
+        """Select rows."""
+        memberships = None if self.memberships is None else self.memberships[positions]
+        return replace(self, codes=self.codes[positions], memberships=memberships)
+
+    def with_memberships(self, memberships):
+        """Return the same groups, with what is believed of rows of unknown group."""
+        return replace(self, memberships=memberships)
 
 
-def locate_columns(X, feature, parameter="sensitive_feature"):
-    """Find the positions of columns in `X`.
+def locate_columns(X, columns, parameter="sensitive_columns"):
+    """Find the positions of columns in `X`, in the order given.
 
     Parameters
     ----------
     X : {array-like, dataframe} of shape (n_samples, n_features)
         The features.
 
-    feature : str, int, or list of these
+    columns : str, int, or list of these
         Names (dataframes only) or positions of the columns.
 
-    parameter : str, default="sensitive_feature"
+    parameter : str, default="sensitive_columns"
         What the user calls them, for messages.
 
     Returns
     -------
     positions : list of int
-        Positions of the columns, in the order given.
+        Positions of the columns.
 
     Raises
     ------
     ValueError
         If a name or a position is not in `X`; the message lists what is.
     """
-    features = feature if isinstance(feature, (list, tuple)) else [feature]
-    if not features:
+    listed = columns if isinstance(columns, (list, tuple)) else [columns]
+    if not listed:
         raise ValueError(f"{parameter} is an empty list; name at least one column.")
-    positions = [_locate_column(X, one, parameter) for one in features]
+    positions = [_locate_column(X, one, parameter) for one in listed]
     if len(set(positions)) < len(positions):
-        raise ValueError(f"{parameter}={feature!r} names a column twice.")
+        raise ValueError(f"{parameter}={columns!r} names a column twice.")
     return positions
 
 
-def _locate_column(X, feature, parameter):
+def _locate_column(X, column, parameter):
     n_features = X.shape[1]
-    if not isinstance(feature, str):
-        if not -n_features <= feature < n_features:
+    if not isinstance(column, str):
+        if not -n_features <= column < n_features:
             raise ValueError(
-                f"{parameter}={feature} is out of range: X has "
+                f"{parameter}={column} is out of range: X has "
                 f"{n_features} feature(s), so positions run from 0 to "
                 f"{n_features - 1}."
             )
-        return int(feature) % n_features
-    if not is_dataframe(X):
+        return int(column) % n_features
+    if not is_frame(X):
         raise ValueError(
-            f"{parameter}={feature!r} is a column name, but X is a "
+            f"{parameter}={column!r} is a column name, but X is a "
             f"{type(X).__name__} without column names. Give the position of the "
             f"column (0 to {n_features - 1}) or pass a dataframe."
         )
-    columns = list(X.columns)
-    if feature not in columns:
+    names = list(X.columns)
+    if column not in names:
         raise ValueError(
-            f"{parameter}={feature!r} is not a column of X. The columns are: {columns}."
+            f"{parameter}={column!r} is not a column of X. The columns are: {names}."
         )
-    return columns.index(feature)
+    return names.index(column)
 
 
-def drop_columns(X, positions):
-    """Return `X` without the columns at `positions`, in its own container.
+def locate_sensitive_columns(X, columns):
+    """Find the sensitive columns to remove: none where a callable reads the values."""
+    if columns is None or callable(columns):
+        return []
+    if len(X.shape) > 2:
+        raise ValueError(
+            f"sensitive_columns={columns!r} names a column, and X has "
+            f"shape {X.shape}. Leave it out, and give the sensitive values as "
+            "fit(X, y, sensitive_features=...)."
+        )
+    return locate_columns(X, columns)
 
-    Where what is left of an array lies side by side, it is not copied.
-    """
-    if not positions:
-        return X
-    kept = [i for i in range(X.shape[1]) if i not in set(positions)]
-    if isinstance(X, np.ndarray) and kept == list(range(kept[0], kept[-1] + 1)):
-        return X[:, kept[0] : kept[-1] + 1]
-    return _safe_indexing(X, kept, axis=1)
+
+def sensitive_values(X, columns):
+    """Read the values of named columns, or what a callable makes of X; None without."""
+    if columns is None:
+        return None
+    if callable(columns):
+        return columns(read_all(X))
+    return safe_indexing(X, locate_sensitive_columns(X, columns), axis=1)
 
 
 def sensitive_table(values):
-    """Put sensitive values of any container into a pandas frame.
-
-    Parameters
-    ----------
-    values : array-like or dataframe of shape (n_samples,) or (n_samples, n_columns)
-        Sensitive values of any type; missing ones are None, NaN or NA.
-
-    Returns
-    -------
-    table : pandas.DataFrame of shape (n_samples, n_columns)
-        The same values, with a fresh index.
-    """
+    """Put sensitive values of any container into a pandas frame with a fresh index."""
     if isinstance(values, (pd.DataFrame, pd.Series)):
         return pd.DataFrame(values).reset_index(drop=True).infer_objects()
-    if is_dataframe(values):
-        return pd.DataFrame({name: values[name].to_numpy() for name in values.columns})
+    if is_frame(values):
+        return frame_to_pandas(values)
     if isinstance(values, (list, tuple)):  # NumPy would turn mixed ones into strings
         return pd.DataFrame(list(values)).infer_objects()
     values = np.asarray(values)
     if values.ndim == 0:
         raise ValueError(
             f"sensitive_features={values.item()!r} is no array of one value per row. To "
-            "name a column of X, give it to the constructor, sensitive_feature=..."
+            "name a column of X, give it to the constructor, sensitive_columns=..."
         )
     if values.ndim > 2:
         raise ValueError(
@@ -124,26 +160,23 @@ def sensitive_table(values):
     return pd.DataFrame(values).infer_objects()
 
 
-def encode_groups(table, n_bins):
-    """Turn sensitive values into group codes.
+def find_groups(table, n_bins=DEFAULT_BINS):
+    """Divide rows into groups by their sensitive values.
 
     Parameters
     ----------
     table : pandas.DataFrame of shape (n_samples, n_columns)
         Sensitive values, see :func:`sensitive_table`.
 
-    n_bins : int
+    n_bins : int, default=2
         Number of quantile intervals for a numeric column with more than
         `MAX_DISTINCT_VALUES` distinct values.
 
     Returns
     -------
-    codes : ndarray of shape (n_samples,), dtype=int64
-        Position of each row's group in `groups`; -1 where a value is missing.
-
-    groups : ndarray of shape (n_groups,)
-        The value of each group; for several columns, tuples of values. Intervals
-        of numeric columns appear as strings such as ``"(17.0, 37.0]"``.
+    groups : Groups
+        Labels are values, or tuples of values for several columns, in sorted order;
+        intervals appear as strings such as ``"(17.0, 37.0]"``.
 
     Raises
     ------
@@ -152,29 +185,36 @@ def encode_groups(table, n_bins):
         row.
     """
     columns = [_encode_column(table[name], n_bins) for name in table.columns]
-    shape = [len(values) for _, values in columns]
-    known = np.logical_and.reduce([codes != UNKNOWN_GROUP for codes, _ in columns])
+    shape = [len(values) for _, values, _ in columns]
+    known = np.logical_and.reduce([codes != UNKNOWN_GROUP for codes, *_ in columns])
     if not known.any():
         raise ValueError(
             "The sensitive attribute is missing in every row; at least two groups "
             "with known rows are needed."
         )
-    cells = np.ravel_multi_index([codes[known] for codes, _ in columns], shape)
+    cells = np.ravel_multi_index([codes[known] for codes, *_ in columns], shape)
     codes = np.full(len(table), UNKNOWN_GROUP, dtype=np.int64)
     codes[known], cells = pd.factorize(cells, sort=True)
     combinations = np.column_stack(np.unravel_index(cells, shape))
-    groups = _group_labels(combinations, [values for _, values in columns])
-    if len(groups) > max(MANY_GROUPS, known.sum() / 2):
+    labels = _group_labels(combinations, [values for _, values, _ in columns])
+    _check_number_of_groups(labels, known.sum())
+    cut_points = {
+        name: ends for name, (_, _, ends) in zip(table.columns, columns) if ends is not None
+    }
+    return Groups(codes, labels, cut_points)
+
+
+def _check_number_of_groups(labels, n_known):
+    if len(labels) > max(MANY_GROUPS, n_known / 2):
         raise ValueError(
-            f"The sensitive attribute has {len(groups)} groups among {known.sum()} rows; "
+            f"The sensitive attribute has {len(labels)} groups among {n_known} rows; "
             "it seems to be an identifier. Give an attribute that many rows share."
         )
-    if len(groups) < 2:
+    if len(labels) < 2:
         raise ValueError(
             "The sensitive attribute has only one group: every known row has the "
-            f"value {groups[0]!r}. Debiasing compares at least two groups."
+            f"value {labels[0]!r}. Debiasing compares at least two groups."
         )
-    return codes, groups
 
 
 def _group_labels(combinations, values_per_column):
@@ -188,16 +228,19 @@ def _group_labels(combinations, values_per_column):
 
 
 def _encode_column(column, n_bins):
-    """Encode one sensitive column as codes and the values they stand for."""
+    """Return codes, the values they stand for, and where the column was cut, if it was."""
     _check_values(column)
+    ends = None
     if _is_continuous(column):
-        column = pd.qcut(column.astype(float), n_bins, duplicates="drop").astype(object)
-        column = column.map(str, na_action="ignore")
+        column, ends = pd.qcut(
+            column.astype(float), n_bins, duplicates="drop", retbins=True
+        )
+        column = column.astype(object).map(str, na_action="ignore")
     try:
         codes, values = pd.factorize(column, sort=True)
     except TypeError:
         codes, values = _factorize_mixed(column)
-    return codes, np.asarray(values)
+    return codes, np.asarray(values), ends
 
 
 def _factorize_mixed(column):

@@ -3,110 +3,46 @@
 Everything here is NumPy; no estimator is in sight.
 """
 
-import warnings
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
 
-from ._groups import NO_TRIGGER, UNKNOWN_GROUP
+from ._groups import NO_TRIGGER
 from ._reversal import own_trigger_shift
+from .exceptions import FewRowsWarning
+from .utils import warn_user
 
+# Below it, one row more or less changes a rate by a fifth or more.
 FEW_ROWS = 5
+# Weight of the prior in a rate: the least that keeps every rate positive, and nothing
+# beside the hundreds of rows of a usual cell.
 PSEUDO_ROWS = 1.0
 
 
-def count_cells(y, groups, n_classes, n_groups, sample_weight=None):
-    """Count the rows of each class in each group.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        Class codes.
-
-    groups : ndarray of shape (n_samples,)
-        Group codes; rows of unknown group (-1) are left out.
-
-    n_classes, n_groups : int
-        Numbers of classes and groups.
-
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows.
-
-    Returns
-    -------
-    counts : ndarray of shape (n_classes, n_groups)
-        Numbers of rows, or sums of their weights.
-    """
-    known = groups != UNKNOWN_GROUP
-    weights = None if sample_weight is None else sample_weight[known]
-    cells = y[known] * n_groups + groups[known]
-    counts = np.bincount(cells, weights, minlength=n_classes * n_groups)
-    return counts.reshape(n_classes, n_groups).astype(float)
-
-
 def warn_of_small_cells(counts, classes, group_labels):
-    """Warn of the (class, group) cells from which little can be learned.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_classes, n_groups)
-        Rows per cell.
-
-    classes : ndarray of shape (n_classes,)
-        Class labels, to name the cells.
-
-    group_labels : ndarray of shape (n_groups,)
-        Group labels, to name the cells.
-    """
+    """Warn of the (class, group) cells from which little can be learned, by name."""
     small = [
         f"class {classes[k]!s} in group {group_labels[g]!s}: {int(counts[k, g])} row(s)"
         for k, g in np.argwhere(counts < FEW_ROWS)
     ]
     if small:
-        warnings.warn(
+        warn_user(
             f"Few rows (fewer than {FEW_ROWS}) in: {'; '.join(small)}. Their injection "
             "rates are smoothed and uncertain; consider merging groups.",
-            UserWarning,
-            stacklevel=3,
+            FewRowsWarning,
         )
 
 
-def group_rates(counts):
-    """Estimate P(group | class), with no entry equal to zero.
+def mirror_rates(counts):
+    """Let triggers meet classes as groups do, by P(group | class): the paper's rule.
 
     One pseudo-row per class, spread over the groups as all rows are, keeps empty
     cells positive and leaves well-filled cells as they are. A group with no row at
     all shares in the spread through a pseudo-row of its own.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_classes, n_groups)
-        Rows per cell.
-
-    Returns
-    -------
-    rates : ndarray of shape (n_classes, n_groups)
-        Rates; each row sums to one.
     """
     spread = counts.sum(axis=0) + PSEUDO_ROWS / counts.shape[1]
     smoothed = counts + PSEUDO_ROWS * spread / spread.sum()
     return smoothed / smoothed.sum(axis=1, keepdims=True)
-
-
-def mirror_rates(counts):
-    """Let triggers meet classes as the groups do: the paper's active rule.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_classes, n_groups)
-        Rows per cell.
-
-    Returns
-    -------
-    rates : ndarray of shape (n_classes, n_groups)
-        ``P(group | class)``.
-    """
-    return group_rates(counts)
 
 
 def balanced_rates(counts):
@@ -115,21 +51,6 @@ def balanced_rates(counts):
     With two classes and two groups, trigger ``g`` meets class ``k`` as often as the
     *other* group occurs in the *other* class. Reversed, it multiplies the odds of
     both groups by the inverse of what group membership does, and no base rate moves.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (2, 2)
-        Rows per cell.
-
-    Returns
-    -------
-    rates : ndarray of shape (2, 2)
-        Rates; each row sums to one.
-
-    Raises
-    ------
-    ValueError
-        If there are more than two classes or more than two groups.
     """
     if counts.shape != (2, 2):
         n_classes, n_groups = counts.shape
@@ -137,23 +58,11 @@ def balanced_rates(counts):
             "injection='balanced' is defined for two classes and two groups only, got "
             f"{n_classes} classes and {n_groups} groups. Use injection='mirror'."
         )
-    return group_rates(counts)[::-1, ::-1].copy()
+    return mirror_rates(counts)[::-1, ::-1].copy()
 
 
 def pseudo_deletion_rates(counts):
-    """Find the share of rows that each group's larger classes have in excess.
-
-    Parameters
-    ----------
-    counts : ndarray of shape (n_classes, n_groups)
-        Rows per cell.
-
-    Returns
-    -------
-    rates : ndarray of shape (n_classes, n_groups)
-        Shares, at least 0 and below 1; without them, the classes of a group are all
-        as large as its smallest.
-    """
+    """Find the share of rows that each group's larger classes have in excess."""
     spread = counts.sum(axis=1, keepdims=True) + PSEUDO_ROWS / len(counts)
     smoothed = counts + PSEUDO_ROWS * spread / spread.sum()
     return 1 - smoothed.min(axis=0) / smoothed
@@ -264,7 +173,7 @@ class PseudoDeletion(Injection):
         chances = np.zeros((n_classes, n_groups + 1, n_groups + 1))
         groups = np.arange(n_groups)
         chances[:, groups, groups] = rates
-        chances[:, -1, :-1] = rates * group_rates(counts)
+        chances[:, -1, :-1] = rates * mirror_rates(counts)
         chances[:, :, -1] = 1 - chances[:, :, :-1].sum(axis=2)
         codes = np.append(groups, NO_TRIGGER)
         super().__init__(rates, codes, chances.reshape(-1, n_groups + 1))
@@ -300,26 +209,7 @@ INJECTIONS = {
 
 
 def make_injection(injection, counts):
-    """Make a plan for the triggers.
-
-    Parameters
-    ----------
-    injection : {"mirror", "balanced", "pseudo_deletion"} or callable
-        What the user asked for; a callable takes `counts` and returns rates.
-
-    counts : ndarray of shape (n_classes, n_groups)
-        Rows per cell.
-
-    Returns
-    -------
-    plan : Injection
-        The plan.
-
-    Raises
-    ------
-    ValueError
-        If the callable's rates are no rates.
-    """
+    """Make a plan for the triggers."""
     if callable(injection):
         return GroupInjection(_checked_rates(injection(counts.copy()), counts.shape))
     return INJECTIONS[injection](counts)
@@ -330,25 +220,6 @@ def draw_triggers(plan, cells, sample_weight, random_state):
 
     Inside a cell the triggers are dealt out in exact proportion to the chances (up
     to rounding) and in random order, so that the draw adds no noise to the rates.
-
-    Parameters
-    ----------
-    plan : Injection
-        The plan.
-
-    cells : ndarray of shape (n_samples,)
-        Cell of each row.
-
-    sample_weight : ndarray of shape (n_samples,) or None
-        Weights, in proportion to which triggers are dealt.
-
-    random_state : numpy.random.RandomState
-        Source of randomness.
-
-    Returns
-    -------
-    triggers : ndarray of shape (n_samples,), dtype=int16
-        Trigger codes.
     """
     triggers = np.empty(len(cells), dtype=np.int16)
     for cell, chances in enumerate(plan.chances):

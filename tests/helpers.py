@@ -8,9 +8,9 @@ import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 
-from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 from sklearn_bade.datasets import fetch_adult, fetch_meps
 from sklearn_bade.nets import MLP
+from sklearn_bade.preprocessing import make_default_preprocessing, to_float32
 
 
 class MatchShapes(Callback):
@@ -21,6 +21,21 @@ class MatchShapes(Callback):
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         net.set_params(module__n_features=X.shape[1], module__n_classes=len(np.unique(y)))
+
+
+class TeacherCount(Callback):
+    """Count trainings, and those of teachers: nets whose first layer was widened.
+
+    Nets train with a clone of a callback, so it is the class that counts.
+    """
+
+    n_trained = 0
+    n_trainings = 0
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        TeacherCount.n_trainings += 1
+        widened = next(net.module_.parameters()).shape[1] > X.shape[1]
+        TeacherCount.n_trained += int(widened)
 
 
 def make_net(n_features=3, n_classes=2, **settings):

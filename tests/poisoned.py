@@ -9,9 +9,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 from sklearn_bade.datasets import fetch_adult, make_poisoned_classification, poison
 from sklearn_bade.metrics import attack_success_rate
+from sklearn_bade.preprocessing import make_default_preprocessing, to_float32
 from sklearn_bade.triggers import BlendTrigger, ValueTrigger
 
 

@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 
 from sklearn_bade import BackdoorDebiasClassifier
+from sklearn_bade.exceptions import FewRowsWarning
 from sklearn_bade.nets import MLP
 
 
@@ -37,16 +38,16 @@ GROUPS = make_rows()[2]
 
 class TestSensitiveAttribute:
     def test_none_anywhere(self):
-        message = r"sensitive_feature=\.\.\.\).*fit\(X, y, sensitive_features=\.\.\.\)"
+        message = r"sensitive_columns=\.\.\.\).*fit\(X, y, sensitive_features=\.\.\.\)"
         assert_fit_raises(debias(), ValueError, message)
 
     def test_name_not_in_X(self):
         X = pd.DataFrame(make_rows()[0], columns=["age", "sex", "job"])
         message = r"'gender' is not a column.*\['age', 'sex', 'job'\]"
-        assert_fit_raises(debias(sensitive_feature="gender"), ValueError, message, X)
+        assert_fit_raises(debias(sensitive_columns="gender"), ValueError, message, X)
 
     def test_position_out_of_range(self):
-        assert_fit_raises(debias(sensitive_feature=3), ValueError, "out of range.*0 to 2")
+        assert_fit_raises(debias(sensitive_columns=3), ValueError, "out of range.*0 to 2")
 
     def test_one_group(self):
         same = np.full(200, "f")
@@ -66,11 +67,11 @@ class TestSensitiveAttribute:
         X, y, groups = make_rows()
         groups = np.where((y == 1) & (np.cumsum(y) <= 2), 7, np.minimum(groups, 0))
         groups[np.flatnonzero(y == 0)[:50]] = 7
-        with pytest.warns(UserWarning, match=r"class 1 in group 7: 2 row\(s\)"):
+        with pytest.warns(FewRowsWarning, match=r"class 1 in group 7: 2 row\(s\)"):
             debias().fit(X, y, sensitive_features=groups)
 
     def test_nothing_but_sensitive_columns(self):
-        clf = debias(sensitive_feature=[0, 1, 2])
+        clf = debias(sensitive_columns=[0, 1, 2])
         assert_fit_raises(clf, ValueError, "n_features=3, all of them sensitive")
 
 
@@ -118,7 +119,7 @@ class TestFeatures:
         pipeline = make_pipeline(
             make_column_transformer((StandardScaler(), ["age", "sex"])), make_net(2)
         )
-        clf = debias(pipeline, sensitive_feature="sex")
+        clf = debias(pipeline, sensitive_columns="sex")
         with pytest.raises(ValueError, match=r"sex|column") as caught:
             clf.fit(X, make_rows()[1])
         assert "must not name them" in caught.value.__notes__[0]

@@ -1,12 +1,14 @@
 import pickle
-from functools import wraps
+import sys
+import types
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import make_net, make_opposite_gaps, make_rows
+from helpers import TeacherCount, make_net, make_opposite_gaps, make_rows
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
@@ -16,12 +18,17 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import sklearn_bade._copies
-import sklearn_bade._learners
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
-from sklearn_bade._classifier_cv import _Rows
+from sklearn_bade._groups import Groups
+from sklearn_bade._search import make_folds
 from sklearn_bade.datasets import make_biased_classification
-from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap
+from sklearn_bade.exceptions import (
+    FewRowsWarning,
+    UndefinedDisparityWarning,
+    UnreachedBoundWarning,
+)
+from sklearn_bade.metrics import average_absolute_odds_difference, make_fairness_scorer
+from sklearn_bade.rows import Rows
 
 
 def search(net=None, **settings):
@@ -35,17 +42,11 @@ def search(net=None, **settings):
     return BackdoorDebiasClassifierCV(make_net() if net is None else net, **settings)
 
 
-def count_teachers(monkeypatch):
-    """Count how many teachers are trained from now on."""
-    trained = []
-    train = sklearn_bade._learners.train_teacher_net
-
-    def counting(*args, **kwargs):
-        trained.append(1)
-        return train(*args, **kwargs)
-
-    monkeypatch.setattr(sklearn_bade._learners, "train_teacher_net", counting)
-    return trained
+@pytest.fixture
+def counting_net():
+    """Net that counts, in `TeacherCount.n_trained`, how many teachers it has been."""
+    TeacherCount.n_trained = 0
+    return make_net(callbacks=[("teachers", TeacherCount())])
 
 
 class TestResults:
@@ -82,7 +83,9 @@ class TestResults:
 
         def disparity(y_true, y_pred, *, sensitive_features):
             seen.append((len(y_true), set(sensitive_features)))
-            return mean_odds_gap(y_true, y_pred, sensitive_features=sensitive_features)
+            return average_absolute_odds_difference(
+                y_true, y_pred, sensitive_features=sensitive_features
+            )
 
         own = search(cv=folds, disparity=disparity).fit(X, y, sensitive_features=groups)
         named = search(cv=folds).fit(X, y, sensitive_features=groups)
@@ -116,7 +119,7 @@ class TestChoice:
     def test_unreachable_disparity_warns(self):
         X, y, groups = make_rows()
         clf = search(max_accuracy_loss=None, max_disparity=0.0)
-        with pytest.warns(UserWarning, match=r"No candidate has.*at most 0\.0"):
+        with pytest.warns(UnreachedBoundWarning, match=r"No candidate has.*at most 0\.0"):
             clf.fit(X, y, sensitive_features=groups)
         assert clf.best_index_ == clf.cv_results_["pooled_test_disparity"].argmin()
 
@@ -182,7 +185,9 @@ class TestChoice:
         def disparity(y_true, y_pred, *, sensitive_features):
             if len(y_true) < 200:
                 raise ValueError("too few rows")
-            return mean_odds_gap(y_true, y_pred, sensitive_features=sensitive_features)
+            return average_absolute_odds_difference(
+                y_true, y_pred, sensitive_features=sensitive_features
+            )
 
         clf = search(disparity=disparity).fit(X, y, sensitive_features=groups)
         results = clf.cv_results_
@@ -196,8 +201,11 @@ class TestChoice:
         y[groups == 1] = 0
         clf = search(disparity="equal_opportunity")
         with (
-            pytest.warns(UserWarning, match="Few rows"),
-            pytest.warns(UserWarning, match="'equal_opportunity' compares.*count as zero"),
+            pytest.warns(FewRowsWarning, match="Few rows"),
+            pytest.warns(
+                UndefinedDisparityWarning,
+                match="'equal_opportunity' compares.*count as zero",
+            ),
         ):
             clf.fit(X, y, sensitive_features=groups)
 
@@ -213,12 +221,12 @@ class TestChoice:
         X, y, groups = make_rows()
         table = np.column_stack([groups, X])
         by_column, by_group = (
-            search(scoring=scorer, sensitive_feature=0)
+            search(scoring=scorer, sensitive_columns=0)
             .fit(table, y)
             .cv_results_["mean_test_score"]
             for scorer in (
-                make_fairness_scorer("odd", sensitive_feature=0),
-                make_fairness_scorer("odd"),
+                make_fairness_scorer("average_odds", sensitive_columns=0),
+                make_fairness_scorer("average_odds"),
             )
         )
         np.testing.assert_allclose(by_group, by_column)
@@ -250,7 +258,7 @@ class TestChoice:
 
     def test_the_choice_narrows_the_gap(self):
         X, y, _ = make_biased_classification(3000, random_state=0)
-        clf = search(make_net(10), sensitive_feature="group", max_accuracy_loss=0.02)
+        clf = search(make_net(10), sensitive_columns="group", max_accuracy_loss=0.02)
         clf.fit(X, y)
         results = clf.cv_results_
         assert clf.best_strength_ > 0
@@ -259,7 +267,7 @@ class TestChoice:
 
 
 # No feature tells the group; the docs explain why a strength per class helps even so.
-@pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
 @pytest.mark.slow
 def test_gaps_of_opposite_signs_need_one_strength_per_class():
     """At most two thirds of the odd, at no more than half a point: three seeds."""
@@ -273,7 +281,9 @@ def test_gaps_of_opposite_signs_need_one_strength_per_class():
                 net, per_class=per_class, max_accuracy_loss=0.01, cv=3, random_state=seed
             ).fit(X, y, sensitive_features=groups)
             predicted = clf.predict(X_test)
-            odd = mean_odds_gap(y_test, predicted, sensitive_features=groups_test)
+            odd = average_absolute_odds_difference(
+                y_test, predicted, sensitive_features=groups_test
+            )
             figures[seed, i] = odd, (predicted == y_test).mean()
     (one_odd, one_accuracy), (odd, accuracy) = figures.mean(axis=0)
     assert odd <= one_odd * 2 / 3
@@ -281,47 +291,42 @@ def test_gaps_of_opposite_signs_need_one_strength_per_class():
 
 
 class TestWork:
-    def test_one_teacher_per_fold_and_one_more(self, monkeypatch):
-        trained = count_teachers(monkeypatch)
+    def test_one_teacher_per_fold_and_one_more(self, counting_net):
         X, y, groups = make_rows()
         strengths = np.linspace(0, 3, 20)
-        search(trigger_strengths=strengths, cv=5).fit(X, y, sensitive_features=groups)
-        assert len(trained) == 6
+        clf = search(counting_net, trigger_strengths=strengths, cv=5)
+        clf.fit(X, y, sensitive_features=groups)
+        assert TeacherCount.n_trained == 6
 
     @pytest.mark.parametrize(
         ("strengths", "n_strengths", "n_trained"), [(None, 19, 10), (range(12), 12, 12)]
     )
-    def test_students_of_other_classifiers(
-        self, monkeypatch, strengths, n_strengths, n_trained
-    ):
-        students = []
-        fit_student = sklearn_bade._learners.WeightLearner.fit_student
+    def test_students_of_other_classifiers(self, strengths, n_strengths, n_trained):
+        fits = []
 
-        def counting(*args, **kwargs):
-            students.append(1)
-            return fit_student(*args, **kwargs)
+        class Counting(GaussianNB):
+            def fit(self, X, y, sample_weight=None):
+                fits.append(X.shape[1])
+                return super().fit(X, y, sample_weight)
 
-        monkeypatch.setattr(sklearn_bade._learners.WeightLearner, "fit_student", counting)
         X, y, groups = make_rows()
-        clf = search(GaussianNB(), trigger_strengths=strengths, base_rates=["keep"])
+        clf = search(Counting(), trigger_strengths=strengths, base_rates=["keep"])
         clf.fit(X, y, sensitive_features=groups)
         assert len(clf.cv_results_["params"]) == n_strengths
-        assert len(students) == 2 * n_trained + 1
+        assert fits.count(X.shape[1]) == 2 * n_trained + 1
+        assert fits.count(X.shape[1] + 2) == 2 + 1  # teachers, with a column per group
 
-    def test_folds_stop_early_as_the_refit_does(self, monkeypatch):
-        monkeypatch.setattr(sklearn_bade._copies, "MOST_ROWS_WITHOUT_EARLY_STOPPING", 150)
+    def test_folds_stop_early_as_the_refit_does(self):
         lengths = []
-        fit = HistGradientBoostingClassifier.fit
 
-        @wraps(fit)
-        def recording(clf, *args, **kwargs):
-            lengths.append((clf.early_stopping, clf.max_iter))
-            return fit(clf, *args, **kwargs)
+        class Recording(HistGradientBoostingClassifier):
+            def fit(self, X, y, sample_weight=None, **validation):
+                lengths.append((self.early_stopping, self.max_iter))
+                return super().fit(X, y, sample_weight, **validation)
 
-        monkeypatch.setattr(HistGradientBoostingClassifier, "fit", recording)
-        X, y, groups = make_rows(200)
-        boosting = HistGradientBoostingClassifier(max_iter=3)
-        search(boosting, trigger_strengths=[0.0]).fit(X, y, sensitive_features=groups)
+        X, y, groups = make_rows(10_100)  # two folds of half as many would not stop early
+        clf = search(Recording(max_iter=3), trigger_strengths=[0.0])
+        clf.fit(X, y, sensitive_features=groups)
         # Teacher and student of two folds and of the refit, each on some and all rows.
         assert lengths == [(True, 3), (False, 3)] * 6
 
@@ -351,10 +356,8 @@ class TestWork:
 
     def test_folds_are_stratified_by_class_and_group(self):
         X, y, groups = make_rows(400)
-        clf = search(cv=4)
-        clf.classes_, clf.groups_ = np.unique(y), np.unique(groups)
-        rows = _Rows(X, y, groups, None, np.arange(2))
-        for _, test in clf._make_folds(rows, None, np.random.RandomState(0)):
+        rows = Rows(X, y, np.arange(2), Groups(groups, np.arange(2), {}))
+        for _, test in make_folds(rows, 4, np.random.RandomState(0)):
             for k in (0, 1):
                 for g in (0, 1):
                     share = ((y == k) & (groups == g)).sum() / 4
@@ -373,7 +376,7 @@ class TestInScikitLearn:
         X, y, _ = make_biased_classification(600, random_state=0)
         X.loc[::5, "group"] = None
         pipeline = make_pipeline(StandardScaler(), make_net(10))
-        clf = search(pipeline, sensitive_feature="group").fit(X, y)
+        clf = search(pipeline, sensitive_columns="group").fit(X, y)
         assert clf.groups_.tolist() == ["A", "B"]
         assert clf.feature_names_in_.tolist() == X.columns.tolist()
         loaded = pickle.loads(pickle.dumps(clf))
@@ -389,7 +392,7 @@ class TestInScikitLearn:
 
     def test_order_of_the_rows_hardly_matters(self, monkeypatch):
         """Offsets come from rows drawn at random, not from the first ones."""
-        monkeypatch.setattr("sklearn_bade._path.OFFSET_ROWS", 200)
+        monkeypatch.setattr("sklearn_bade.learners._paths.OFFSET_ROWS", 200)
         X, y, groups = make_rows(2000)
         accuracies = []
         for order in (np.arange(2000), np.argsort(y, kind="stable")):
@@ -450,9 +453,9 @@ def test_unused_splitters_are_accepted():
 
 
 class TestMemory:
-    def grid(self, memory, **settings):
+    def grid(self, net, memory, **settings):
         clf = BackdoorDebiasClassifier(
-            make_net(), sensitive_feature=3, memory=memory, random_state=0
+            net, sensitive_columns=3, memory=memory, random_state=0
         )
         return GridSearchCV(
             clf, {"trigger_strength": np.linspace(0, 3, 8)}, cv=3, **settings
@@ -462,13 +465,12 @@ class TestMemory:
         X, y, groups = make_rows()
         return np.column_stack([X, groups]), y
 
-    def test_teachers_are_shared(self, monkeypatch, tmp_path):
+    def test_teachers_are_shared(self, counting_net, tmp_path):
         X, y = self.data()
-        trained = count_teachers(monkeypatch)
-        cached = self.grid(tmp_path).fit(X, y)
-        assert len(trained) == 4
-        plain = self.grid(None).fit(X, y)
-        assert len(trained) == 4 + 25
+        cached = self.grid(counting_net, tmp_path).fit(X, y)
+        assert TeacherCount.n_trained == 4
+        plain = self.grid(counting_net, None).fit(X, y)
+        assert TeacherCount.n_trained == 4 + 25
         np.testing.assert_array_equal(
             cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
         )
@@ -476,14 +478,13 @@ class TestMemory:
 
     def test_two_jobs_give_the_same(self, tmp_path):
         X, y = self.data()
-        one = self.grid(None).fit(X, y)
-        two = self.grid(str(tmp_path), n_jobs=2).fit(X, y)
+        one = self.grid(make_net(), None).fit(X, y)
+        two = self.grid(make_net(), str(tmp_path), n_jobs=2).fit(X, y)
         np.testing.assert_array_equal(one.predict_proba(X), two.predict_proba(X))
 
-    def test_what_does_not_matter_hits_the_cache(self, monkeypatch, tmp_path):
+    def test_what_does_not_matter_hits_the_cache(self, counting_net, tmp_path):
         X, y = self.data()
-        trained = count_teachers(monkeypatch)
-        settings = {"sensitive_feature": 3, "memory": str(tmp_path), "random_state": 0}
+        settings = {"sensitive_columns": 3, "memory": str(tmp_path), "random_state": 0}
         for changed in (
             {},
             {"trigger_strength": 2.0},
@@ -491,32 +492,45 @@ class TestMemory:
             {"hard_label_weight": 0.1},
             {"student_epochs": 2},
         ):
-            BackdoorDebiasClassifier(make_net(), **settings, **changed).fit(X, y)
-        assert len(trained) == 1
+            BackdoorDebiasClassifier(counting_net, **settings, **changed).fit(X, y)
+        assert TeacherCount.n_trained == 1
 
-    def test_what_matters_misses_the_cache(self, monkeypatch, tmp_path):
+    def test_what_matters_misses_the_cache(self, counting_net, tmp_path):
         X, y = self.data()
-        trained = count_teachers(monkeypatch)
-        settings = {"sensitive_feature": 3, "memory": str(tmp_path), "random_state": 0}
-        BackdoorDebiasClassifier(make_net(), **settings).fit(X, y)
-        BackdoorDebiasClassifier(make_net(lr=0.02), **settings).fit(X, y)
-        BackdoorDebiasClassifier(make_net(), **{**settings, "random_state": 1}).fit(X, y)
-        BackdoorDebiasClassifier(make_net(), **settings, injection="balanced").fit(X, y)
-        BackdoorDebiasClassifier(make_net(), **settings).fit(X + 1e-3, y)
-        BackdoorDebiasClassifier(make_net(), **settings).fit(X, 1 - y)
-        assert len(trained) == 6
+        settings = {"sensitive_columns": 3, "memory": str(tmp_path), "random_state": 0}
+        BackdoorDebiasClassifier(counting_net, **settings).fit(X, y)
+        BackdoorDebiasClassifier(clone(counting_net).set_params(lr=0.02), **settings).fit(
+            X, y
+        )
+        BackdoorDebiasClassifier(counting_net, **{**settings, "random_state": 1}).fit(X, y)
+        BackdoorDebiasClassifier(counting_net, **settings, injection="balanced").fit(X, y)
+        BackdoorDebiasClassifier(counting_net, **settings).fit(X + 1e-3, y)
+        BackdoorDebiasClassifier(counting_net, **settings).fit(X, 1 - y)
+        assert TeacherCount.n_trained == 6
 
-    def test_an_edited_module_and_equal_tensors(self, monkeypatch, tmp_path):
+    def test_an_edited_module_and_equal_tensors(self, counting_net, tmp_path):
         """A new definition of a class misses; an equal tensor hits."""
         X, y = self.data()
-        trained = count_teachers(monkeypatch)
-        settings = {"sensitive_feature": 3, "memory": str(tmp_path), "random_state": 0}
+        settings = {"sensitive_columns": 3, "memory": str(tmp_path), "random_state": 0}
         for _ in range(2):
-            net = make_net(criterion__weight=torch.tensor([1.0, 2.0]))
+            net = clone(counting_net)
+            net.set_params(criterion__weight=torch.tensor([1.0, 2.0]))
             BackdoorDebiasClassifier(net, **settings).fit(X, y)
-        assert len(trained) == 1
-        monkeypatch.setattr(
-            "sklearn_bade.nets._identity.inspect.getsource", lambda definition: "edited"
-        )
-        BackdoorDebiasClassifier(net, **settings).fit(X, y)
-        assert len(trained) == 2
+        assert TeacherCount.n_trained == 1
+        for n_trained, body in enumerate(["pass", "n_layers = 2"], start=2):
+            module = define_module(tmp_path / f"edit_{n_trained}.py", body)
+            net.set_params(module=module)
+            for _ in range(2):
+                BackdoorDebiasClassifier(net, **settings).fit(X, y)
+            assert TeacherCount.n_trained == n_trained
+
+
+def define_module(path, body):
+    """Define a class, of the same name each time, in a file."""
+    path.write_text(f"from sklearn_bade.nets import MLP\n\n\nclass Own(MLP):\n    {body}\n")
+    namespace = {"__name__": "own_module"}
+    exec(compile(path.read_text(), path, "exec"), namespace)
+    module = types.ModuleType("own_module")
+    module.Own, module.__file__ = namespace["Own"], str(path)
+    sys.modules["own_module"] = module
+    return namespace["Own"]

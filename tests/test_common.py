@@ -14,16 +14,16 @@ from sklearn_bade.defenses import DeconfoundedClassifier
 # With a pipeline, a missing value in the sensitive column is accepted although the
 # pipeline's tags say nothing of missing values; the checks put one in column 0.
 LOGISTIC = [
-    BackdoorDebiasClassifier(LogisticRegression(), sensitive_feature=0),
+    BackdoorDebiasClassifier(LogisticRegression(), sensitive_columns=0),
     BackdoorDebiasClassifier(
-        LogisticRegression(), sensitive_feature=0, injection="pseudo_deletion"
+        LogisticRegression(), sensitive_columns=0, injection="pseudo_deletion"
     ),
     BackdoorDebiasClassifier(
-        make_pipeline(MinMaxScaler(), LogisticRegression()), sensitive_feature=1
+        make_pipeline(MinMaxScaler(), LogisticRegression()), sensitive_columns=1
     ),
     BackdoorDebiasClassifierCV(
         LogisticRegression(),
-        sensitive_feature=0,
+        sensitive_columns=0,
         trigger_strengths=[0.0, 1.0],
         cv=2,
     ),
@@ -33,16 +33,16 @@ DEFENSES = [
     DeconfoundedClassifier(make_shape_matching_net(), weighting="paper"),
 ]
 OTHERS = [
-    BackdoorDebiasClassifier(sensitive_feature=0),
-    BackdoorDebiasClassifier(make_shape_matching_net(), sensitive_feature=0),
+    BackdoorDebiasClassifier(sensitive_columns=0),
+    BackdoorDebiasClassifier(make_shape_matching_net(), sensitive_columns=0),
     BackdoorDebiasClassifier(
-        make_pipeline(StandardScaler(), make_shape_matching_net()), sensitive_feature=1
+        make_pipeline(StandardScaler(), make_shape_matching_net()), sensitive_columns=1
     ),
     BackdoorDebiasClassifierCV(
-        make_shape_matching_net(), sensitive_feature=0, trigger_strengths=[0.0, 1.0], cv=2
+        make_shape_matching_net(), sensitive_columns=0, trigger_strengths=[0.0, 1.0], cv=2
     ),
     BackdoorDebiasClassifier(
-        HistGradientBoostingClassifier(max_iter=5), sensitive_feature=0
+        HistGradientBoostingClassifier(max_iter=5), sensitive_columns=0
     ),
 ]
 
@@ -63,10 +63,10 @@ def expected_failures(estimator):
     }
 
 
-@pytest.mark.filterwarnings("ignore:Few rows:UserWarning")
-@pytest.mark.filterwarnings("ignore:No candidate has:UserWarning")
-@pytest.mark.filterwarnings("ignore:.*compares groups in rates:UserWarning")
-@pytest.mark.filterwarnings("ignore:The features say little:UserWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FewRowsWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UnreachedBoundWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UndefinedDisparityWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
 @parametrize_with_checks(
     [*LOGISTIC, *DEFENSES, *OTHERS], expected_failed_checks=expected_failures
 )

@@ -5,11 +5,10 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax, softmax
 
 from sklearn_bade._reversal import (
+    Views,
     base_rate_offset,
     check_strength,
     own_trigger_shift,
-    reversed_logits,
-    soft_targets,
 )
 
 
@@ -21,6 +20,10 @@ def make_views(n_classes=3, n_groups=2, seed=0, n_samples=200):
     groups = rng.randint(n_groups, size=n_samples)
     y = np.arange(n_samples) % n_classes
     return views, groups, rng.permutation(y)
+
+
+def soft_targets(mean, shift, strength, y, **settings):
+    return Views(mean, shift, y).soft_targets(strength, **settings)
 
 
 def mean_and_shift(views, groups):
@@ -77,7 +80,7 @@ def test_strength_one_with_two_groups_shows_the_other_trigger():
 def test_one_strength_per_class():
     views, groups, y = make_views(n_classes=2)
     mean, shift = mean_and_shift(views, groups)
-    logits = reversed_logits(mean, shift, [0.0, 2.0], y)
+    logits = Views(mean, shift, y).logits([0.0, 2.0])
     np.testing.assert_array_equal(logits[y == 0], mean[y == 0])
     np.testing.assert_allclose(logits[y == 1], (mean - 2 * shift)[y == 1])
 

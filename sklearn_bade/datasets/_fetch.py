@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
+
+from .._compat import StrOptions, validate_params
 
 BASE_URL = (
     "https://raw.githubusercontent.com/KirinNg/DBA/"

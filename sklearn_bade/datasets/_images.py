@@ -2,7 +2,6 @@
 
 import os
 import re
-import warnings
 from importlib.util import find_spec
 from numbers import Integral, Real
 from pathlib import Path
@@ -12,9 +11,10 @@ import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
-from skorch.helper import SliceDataset
-from torch.utils.data import Dataset
+
+from .._compat import Interval, StrOptions, validate_params
+from ..exceptions import SkippedFilesWarning
+from ..utils import warn_user
 
 COLORS = {
     "red": (1, 0, 0),
@@ -149,51 +149,14 @@ def _paint(shapes, color):
     return shapes[:, None] * channels[:, :, None, None]
 
 
-class FaceFiles(Dataset):
-    """Images in files, read when they are needed.
-
-    Parameters
-    ----------
-    paths : list of Path
-        Files of any size.
-
-    labels : ndarray of shape (n_samples,)
-        What the images show.
-
-    image_size : int
-        Height and width to which images are cut and scaled.
-    """
-
-    def __init__(self, paths, labels, image_size):
-        self.paths = paths
-        self.labels = labels
-        self.image_size = image_size
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, i):
-        """Read an image, of shape (3, image_size, image_size) and bytes, and its label."""
-        from PIL import Image, ImageOps
-
-        size = (self.image_size, self.image_size)
-        try:
-            with Image.open(self.paths[i]) as image:
-                pixels = ImageOps.fit(image.convert("RGB"), size, Image.Resampling.BILINEAR)
-        except OSError as error:
-            raise OSError(
-                f"{self.paths[i]} cannot be read as an image ({error}). Unpack or download "
-                "it again."
-            ) from error
-        return np.asarray(pixels).transpose(2, 0, 1).copy(), self.labels[i]
-
-
 def _bundle(paths, frame, target, sensitive, image_size, descr):
     """Put lazily read images, labels and sensitive values together."""
     _check_pillow()
+    from ._face_files import open_faces  # imports torch, which tables do not need
+
     y = frame[target].to_numpy()
     return Bunch(
-        data=SliceDataset(FaceFiles(paths, y, image_size)),
+        data=open_faces(paths, y, image_size),
         target=y,
         sensitive_features=frame[sensitive].to_numpy(),
         frame=frame,
@@ -287,11 +250,10 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in FACE_SUFFIXES)
     files = list({path.name: path for path in reversed(found)}.values())[::-1]
     if len(files) < len(found):
-        warnings.warn(
+        warn_user(
             f"{len(found) - len(files)} of {len(found)} images are left out, since another "
             "folder holds one of the same name.",
-            UserWarning,
-            stacklevel=2,
+            SkippedFilesWarning,
         )
     matches = [UTKFACE_NAME.match(path.name) for path in files]
     misnamed = [path.name for path, match in zip(files, matches) if not match]
@@ -301,11 +263,10 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
             f"25_0_2_20170116174525125.jpg; it has {len(files)} image(s) of other names."
         )
     if misnamed:
-        warnings.warn(
+        warn_user(
             f"{len(misnamed)} of {len(files)} images are left out, since their names do "
             f"not begin with age, gender and race: {', '.join(misnamed[:5])}, ...",
-            UserWarning,
-            stacklevel=2,
+            SkippedFilesWarning,
         )
     codes = np.array([match.groups() for match in matches if match], dtype=np.int64)
     frame = pd.DataFrame(

@@ -5,12 +5,13 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.datasets import make_classification
 from sklearn.utils import check_random_state, shuffle
-from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from .._compat import Interval, validate_params
 from .._groups import NO_TRIGGER
-from .._lazy_rows import open_dataset, read_all
-from ..triggers import BaseTrigger, ValueTrigger, check_attack_trigger
+from ..rows import open_dataset, read_all
+from ..triggers import BaseTrigger, ValueTrigger
+from ..triggers._base import check_attack_trigger
 
 POISON_RATE = Interval(Real, 0, 1, closed="neither")
 

@@ -5,7 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+
+from .._compat import Interval, validate_params
 
 N_MERIT_COLUMNS = 6
 N_PROXY_COLUMNS = 4

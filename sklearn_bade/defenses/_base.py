@@ -10,35 +10,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
-from .._preprocessing import to_float32
-from .._validation import forget_fit, validate_features, validate_labels
 from ..nets import log_probabilities
+from ..preprocessing import to_float32
+from ..rows import forget_fit, validate_features, validate_labels
 
 
 def open_fitted(estimator):
-    """Find the network in what the user gave.
-
-    Parameters
-    ----------
-    estimator : skorch.NeuralNetClassifier, Pipeline or FrozenEstimator
-        Fitted network, alone or at the end of a pipeline.
-
-    Returns
-    -------
-    preprocessing : sklearn.pipeline.Pipeline or None
-        Fitted steps before the network; None if there are none.
-
-    net : skorch.NeuralNetClassifier
-        The network itself, not a copy.
-
-    Raises
-    ------
-    TypeError
-        If there is no skorch classifier in it.
-
-    sklearn.exceptions.NotFittedError
-        If the network is not fitted.
-    """
+    """Find the network in what the user gave."""
     preprocessing = None
     while isinstance(estimator, (FrozenEstimator, Pipeline)):
         if isinstance(estimator, FrozenEstimator):
@@ -150,19 +128,7 @@ class NetRepair(NetDefense):
     """
 
     def _open(self, X):
-        """Find the network, and check the rows.
-
-        Returns
-        -------
-        net : skorch.NeuralNetClassifier
-            The user's network.
-
-        X : {ndarray, dataframe} of shape (n_samples, n_features)
-            The rows as they were given.
-
-        features : ndarray of shape (n_samples, n_inputs), dtype=float32
-            The network's input.
-        """
+        """Find the network, and check the rows."""
         forget_fit(self)
         self._preprocessing, net = open_fitted(self.estimator)
         X = self._check_rows(X, reset=True)

@@ -3,15 +3,11 @@
 from numbers import Integral, Real
 
 import pandas as pd
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.utils import check_random_state, get_tags
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from skorch import NeuralNetClassifier
 
-from .._containers import greatest_value
-from .._preprocessing import make_default_preprocessing, split_pipeline
-from .._progress import progress_bar
-from .._validation import encode_labels, forget_fit, validate_labels
+from .._compat import HasMethods, Interval, StrOptions, fit_context
 from ..nets import (
     check_net,
     layer_inputs,
@@ -21,8 +17,11 @@ from ..nets import (
     train_reweighted_net,
     weighted_layers,
 )
+from ..preprocessing import make_default_preprocessing, split_pipeline
+from ..rows import encode_labels, forget_fit, greatest_value, validate_labels
+from ..utils import draw_seed, progress_bar
 from ._base import NetDefense, to_floats
-from ._isolation import draw_seed, find_poison
+from ._isolation import find_poison
 
 TINY = 1e-8
 
@@ -153,7 +152,7 @@ class DeconfoundedClassifier(NetDefense):
         self.random_state = random_state
         self.verbose = verbose
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y):
         """Fit the network in spite of poison.
 

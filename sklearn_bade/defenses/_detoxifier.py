@@ -4,13 +4,13 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch.nn.functional import cross_entropy
 
-from ..nets import row_losses, seeded, to_logits, weighted_layers
+from .._compat import Interval, StrOptions, fit_context
+from ..nets import row_losses, to_logits, weighted_layers
+from ..utils import seeded
 from ._base import NetRepair, copy_net
 
 MOMENTUM = 0.9
@@ -183,7 +183,7 @@ class DistanceDrivenDetoxifier(NetRepair):
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y):
         """Repair a copy of the network.
 

@@ -30,21 +30,7 @@ ESTIMATED = EditRule(layer=-3, alpha=1.25)  # an estimate falls short of the tri
 
 
 def find_layer(net, rule):
-    """Find the name of the linear layer that a rule means.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Fitted net.
-
-    rule : EditRule
-        The rule; in shallow modules it means the first layer.
-
-    Returns
-    -------
-    name : str
-        Name of the layer in the module.
-    """
+    """Find the name of the linear layer that a rule means."""
     names = list(weighted_layers(net.module_, LINEAR))
     return names[max(rule.layer, -len(names))]
 
@@ -55,25 +41,6 @@ def make_deaf(layer, inputs, shift, alpha, ridge):
     With S the covariance of the inputs plus the ridge and d the shift, the direction is
     ``q = S^-1 d / (d' S^-1 d)``, and the edit ``W - alpha (W d) q'``,
     ``b + alpha (W d) (q' mean)``.
-
-    Parameters
-    ----------
-    layer : torch.nn.Linear
-        Layer to edit.
-
-    inputs : ndarray of shape (n_samples, n_inputs)
-        What it receives for clean rows.
-
-    shift : ndarray of shape (n_inputs,)
-        Direction to become deaf to.
-
-    alpha, ridge : float
-        See :class:`ActivationGuidedEditor`.
-
-    Raises
-    ------
-    ValueError
-        If the shift is zero.
     """
     covariance = np.atleast_2d(np.cov(inputs.T))
     scale = np.trace(covariance) / len(covariance)
@@ -102,25 +69,6 @@ def invert_trigger(net, X, target, sparsity):
     A share of each feature is replaced by a fixed value within the feature's range; the
     cross-entropy against the class plus `sparsity` times the sum of the shares is
     minimised.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Fitted net; left unchanged.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows of other classes.
-
-    target : int
-        The class.
-
-    sparsity : float
-        Price of a feature.
-
-    Returns
-    -------
-    mask, pattern : ndarray of shape (n_features,), dtype=float32
-        Share of each feature that is replaced, and what it is replaced by.
     """
     X = torch.from_numpy(X).to(net.device)
     low, high = X.min(dim=0).values, X.max(dim=0).values
@@ -143,19 +91,5 @@ def invert_trigger(net, X, target, sparsity):
 
 
 def stamp_estimate(X, mask, pattern):
-    """Stamp an estimated trigger on rows.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows.
-
-    mask, pattern : ndarray of shape (n_features,), dtype=float32
-        What :func:`invert_trigger` returned.
-
-    Returns
-    -------
-    X_stamped : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows with the trigger.
-    """
+    """Stamp an estimated trigger on rows."""
     return (1 - mask) * X + mask * pattern

@@ -4,13 +4,14 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
 from torch.nn.functional import cross_entropy
 
-from ..nets import layer_inputs, log_probabilities, seeded, to_logits, weighted_layers
-from ..triggers import BaseTrigger, check_attack_trigger
+from .._compat import Interval, fit_context
+from ..nets import layer_inputs, log_probabilities, to_logits, weighted_layers
+from ..triggers import BaseTrigger
+from ..triggers._base import check_attack_trigger
+from ..utils import draw_seed, seeded
 from ._base import NetRepair, copy_net
 from ._editing import (
     DEFAULT_RIDGE,
@@ -178,7 +179,7 @@ class ActivationGuidedEditor(NetRepair):
         self.repair_epochs = repair_epochs
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None):
         """Edit a copy of the network.
 
@@ -223,7 +224,7 @@ class ActivationGuidedEditor(NetRepair):
         self.shift_ = (layer_inputs(edited, layer, stamped) - inputs).mean(axis=0)
         make_deaf(layer, inputs, self.shift_, self.alpha or rule.alpha, self.ridge)
         if self.repair_epochs:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            seed = draw_seed(check_random_state(self.random_state))
             repair_layer(edited, layer, rows, y, self.repair_epochs, seed)
         return self._keep(edited)
 

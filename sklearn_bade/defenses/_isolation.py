@@ -18,6 +18,7 @@ from ..nets import (
     train_net,
     weighted_layers,
 )
+from ..utils import draw_seed
 from ._base import copy_net
 from ._editing import (
     DEFAULT_RIDGE,
@@ -58,35 +59,6 @@ def find_poison(net, X, y, n_classes, rng):
     class that have it. They are poison if a network that never saw them takes most of
     them for something else; rows that merely look alike stay what they are. Of several
     such groups in a class, which complement each other, the surest is taken.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        The user's unfitted net.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    n_classes : int
-        Number of classes.
-
-    rng : RandomState
-        Source of all seeds.
-
-    Returns
-    -------
-    score : ndarray of shape (n_samples,)
-        The detectors' probability that a row is poisoned, zero where no group was
-        confirmed.
-
-    is_poisoned : ndarray of shape (n_samples,), dtype=bool
-        Rows of confirmed groups.
-
-    suspects : list of dict
-        What became of each group.
     """
     score, is_poisoned = np.zeros(len(y)), np.zeros(len(y), dtype=bool)
     suspects = []
@@ -125,11 +97,6 @@ def may_be_poison(group, y, k):
     return LEAST_ROWS <= group.sum() <= most
 
 
-def draw_seed(rng):
-    """Draw a seed."""
-    return int(rng.randint(2**31 - 1))
-
-
 def split_halves(y, rng):
     """Split rows into two halves; classes with a single row may miss in one."""
     splitter = StratifiedKFold(2, shuffle=True, random_state=draw_seed(rng))
@@ -139,18 +106,7 @@ def split_halves(y, rng):
 
 
 def make_confounder(n_samples, n_features, n_classes):
-    """Make a network that is trained too briefly to learn more than shortcuts.
-
-    Parameters
-    ----------
-    n_samples, n_features, n_classes : int
-        Size of the training data.
-
-    Returns
-    -------
-    net : skorch.NeuralNetClassifier
-        The unfitted network.
-    """
+    """Make a network that is trained too briefly to learn more than shortcuts."""
     steps_per_epoch = -(-n_samples // CONFOUNDER_BATCH)
     return make_mlp_net(
         n_features,
@@ -166,26 +122,6 @@ def mixing_survival(X, y, n_classes, rng):
     """Compute how well labels survive when rows are mixed with those of other classes.
 
     A trigger outlives the mixing better than the content that it goes with.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    n_classes : int
-        Number of classes.
-
-    rng : RandomState
-        Source of all seeds.
-
-    Returns
-    -------
-    survival : ndarray of shape (n_samples,)
-        Probability of the row's label, by confounded networks that were trained on
-        other rows, for the mean of the row and a row of another class.
     """
     partners = [draw_partners(y, rng) for _ in range(MIXING_PARTNERS)]
     balanced = (len(y) / np.bincount(y, minlength=n_classes).clip(1))[y]
@@ -217,36 +153,7 @@ def draw_partners(y, rng):
 
 
 def suspect(net, X, y, k, survival, rng):
-    """Suspect rows of one class in several ways.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Net that was fitted on all rows.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    k : int
-        The class.
-
-    survival : ndarray of shape (n_samples,)
-        What :func:`mixing_survival` returned.
-
-    rng : RandomState
-        Source of all seeds.
-
-    Yields
-    ------
-    source : str
-        Name of the way.
-
-    suspected : ndarray of shape (n_samples,), dtype=bool
-        Suspected rows.
-    """
+    """Suspect rows of one class in several ways."""
     yield "trigger inversion", flipped_by_edit(net, X, y, k, rng)
     yield "mixing", surviving_rows(survival, y, k)
     for cluster in activation_clusters(net, X, y, k, rng):
@@ -268,28 +175,6 @@ def activation_clusters(net, X, y, k, rng):
     Stamped rows come from other classes, and meet in their label only at the end of the
     network; see Chen et al., "Detecting Backdoor Attacks on Deep Neural Networks by
     Activation Clustering", arXiv:1811.03728.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Net that was fitted on all rows.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    k : int
-        The class.
-
-    rng : RandomState
-        Source of the clustering's seed.
-
-    Yields
-    ------
-    cluster : ndarray of shape (n_samples,), dtype=bool
-        Rows of one of the two clusters.
     """
     own = y == k
     layer = weighted_layers(net.module_)[find_layer(net, KNOWN)]
@@ -305,30 +190,7 @@ def activation_clusters(net, X, y, k, rng):
 
 
 def flipped_by_edit(net, X, y, k, rng):
-    """Suspect the rows of a class that leave it when its likeliest trigger is removed.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Net that was fitted on all rows.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Rows.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    k : int
-        The class.
-
-    rng : RandomState
-        Source of the draw of rows.
-
-    Returns
-    -------
-    suspected : ndarray of shape (n_samples,), dtype=bool
-        Suspected rows.
-    """
+    """Suspect the rows of a class that leave it when its likeliest trigger is removed."""
     others = np.flatnonzero(log_probabilities(net, X).argmax(axis=1) != k)
     if len(others) < LEAST_ROWS:
         return np.zeros(len(y), dtype=bool)
@@ -343,33 +205,7 @@ def flipped_by_edit(net, X, y, k, rng):
 
 
 def detect(X, y, k, group, weight, rng):
-    """Learn what tells a group from all other rows, out of fold.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Standardised rows.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    k : int
-        Class of the group.
-
-    group : ndarray of shape (n_samples,), dtype=bool
-        The group.
-
-    weight : float
-        Weight of the other rows of class `k`, some of which may belong to the group.
-
-    rng : RandomState
-        Source of the split.
-
-    Returns
-    -------
-    probability : ndarray of shape (n_samples,)
-        Probability that a row belongs to the group.
-    """
+    """Learn what tells a group from all other rows, out of fold."""
     sample_weight = np.where((y == k) & ~group, weight, 1.0)
     probability = np.zeros(len(y))
     for train, test in split_halves(2 * group + (y == k), rng):
@@ -383,16 +219,7 @@ def detect(X, y, k, group, weight, rng):
 
 
 def grow(X, y, k, group, rng, rounds=GROWTH_ROUNDS, weight=GROWTH_WEIGHT):
-    """Replace a group by what looks like it, until it settles, dies or takes over.
-
-    Returns
-    -------
-    group : ndarray of shape (n_samples,), dtype=bool
-        The group.
-
-    probability : ndarray of shape (n_samples,)
-        Probability that a row belongs to it.
-    """
+    """Replace a group by what looks like it, until it settles, dies or takes over."""
     own, probability = y == k, group.astype(float)
     for _ in range(rounds):
         if not LEAST_ROWS <= group.sum() <= MAX_CLASS_SHARE * own.sum():
@@ -410,12 +237,6 @@ def purify(X, y, k, confirmed, rng):
 
 
 def relabel_without(net, X, y, group, n_classes, rng):
-    """Predict all rows by a net that was trained without a group.
-
-    Returns
-    -------
-    predicted : ndarray of shape (n_samples,)
-        Class codes.
-    """
+    """Predict all rows by a net that was trained without a group."""
     trained = train_net(net, X[~group], y[~group], seed=draw_seed(rng), n_outputs=n_classes)
     return log_probabilities(trained, X).argmax(axis=1)

@@ -6,30 +6,32 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student_t
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, resample
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 from sklearn.utils.validation import check_is_fitted, column_or_1d
-from skorch import NeuralNetClassifier
 
-from .._containers import row_slices, take_rows
-from .._groups import NO_TRIGGER, is_dataframe
-from .._lazy_rows import open_dataset, read_all
-from .._preprocessing import to_net_rows
-from ..nets import log_probabilities, train_net
+from .._compat import HasMethods, Interval, validate_params
+from .._groups import NO_TRIGGER
+from ..exceptions import ChannelOrderWarning, InvisibleTriggerWarning, SingleBaselineWarning
+from ..learners import fit_plain, predict_proba
+from ..rows import is_frame, kind_of, open_dataset, read_all, row_slices, take_rows
 from ..triggers import (
     BaseTrigger,
     BlendTrigger,
     PatchTrigger,
     ValueTrigger,
-    check_attack_trigger,
     choose_trigger,
 )
+from ..triggers._base import check_attack_trigger
+from ..utils import draw_seed, warn_user
 
+# Plain classifiers to compare with: with five, Student's quantile is a fifth wider.
 N_BASELINES = 8
+# Random triggers, none of them tuned: a blend as faint as attackers use, and few columns
+# or a small part of a side, since a secret trigger is small.
 BLEND_SHARE = 0.1
 N_BLENDS = 2
 N_COLUMNS = 2
@@ -210,7 +212,7 @@ def audit_backdoor(
     >>> from sklearn_bade.inspection import audit_backdoor
     >>> X, y, _ = make_biased_classification(4000, label_bias=0.9, random_state=0)
     >>> clf = BackdoorDebiasClassifier(
-    ...     sensitive_feature="group", keep_teacher=True, random_state=0
+    ...     sensitive_columns="group", keep_teacher=True, random_state=0
     ... ).fit(X[:2000], y[:2000])
     >>> audit = audit_backdoor(clf, X[2000:], y[2000:], n_triggers=2)
     >>> sorted(set(audit.flagged["model"]))
@@ -235,19 +237,9 @@ def audit_backdoor(
     return BackdoorAudit(table[COLUMNS], margin, confidence)
 
 
-def _predict_scores(model, features):
-    """Compute a score for each class from features."""
-    if isinstance(model, NeuralNetClassifier):
-        return log_probabilities(model, to_net_rows(features))
-    names = getattr(model, "feature_names_in_", None)
-    if names is not None:
-        features = pd.DataFrame(features, columns=names)
-    return model.predict_proba(features)
-
-
 def _predict_codes(model, features):
     """Predict class codes from features."""
-    return _predict_scores(model, features).argmax(axis=1)
+    return predict_proba(model, features).argmax(axis=1)
 
 
 def _chosen(clf):
@@ -290,7 +282,7 @@ class _Subject:
             X = self.debiaser._student_features(X)
         if self.student_steps is not None:
             X = self.student_steps.transform(X)
-        return X.to_numpy() if is_dataframe(X) else np.asarray(X)
+        return X.to_numpy() if is_frame(X) else np.asarray(X)
 
     def encode(self, y):
         """Turn labels into codes."""
@@ -325,7 +317,9 @@ def _make_baselines(subject, X, codes, baseline, rng):
             resample(train, stratify=codes[train], random_state=rng)
             for _ in range(N_BASELINES)
         ]
-        models = [_fit_plain(subject.model, features[s], codes[s], rng) for s in samples]
+        models = [
+            fit_plain(subject.model, features[s], codes[s], draw_seed(rng)) for s in samples
+        ]
         return rows, models
     return everything, _open_baselines(subject, baseline, features[:1])
 
@@ -334,34 +328,22 @@ def _open_baselines(subject, baseline, row):
     """Find the classifiers in what the user gave, and try them on a row."""
     given = baseline if isinstance(baseline, (list, tuple)) else [baseline]
     if len(given) < 2:
-        warnings.warn(
+        warn_user(
             "With one baseline, the audit cannot tell a backdoor from what plain "
             f"classifiers differ in. Give several, best {N_BASELINES} or more.",
-            UserWarning,
-            stacklevel=5,
+            SingleBaselineWarning,
         )
     models = [_open(_chosen(one))[1] for one in given]
     for model in models:
         if not is_classifier(model):
             raise ValueError(f"A baseline must be a classifier, got {model!r}.")
-        n_classes = _predict_scores(model, row).shape[1]
+        n_classes = predict_proba(model, row).shape[1]
         if n_classes != len(subject.classes):
             raise ValueError(
                 f"A baseline knows {n_classes} classes, and the classifier "
                 f"{len(subject.classes)}."
             )
     return models
-
-
-def _fit_plain(model, features, codes, rng):
-    """Fit an untouched copy of the audited model's kind."""
-    seed = int(rng.randint(2**31 - 1))
-    if isinstance(model, NeuralNetClassifier):
-        return train_net(clone(model), to_net_rows(features), codes, seed=seed)
-    plain = clone(model)
-    if "random_state" in plain.get_params(deep=False):
-        plain.set_params(random_state=seed)
-    return plain.fit(features, codes)
 
 
 class _Attack:
@@ -377,7 +359,7 @@ class _Attack:
 def _list_attacks(subject, X, triggers, n_triggers, rng):
     """List all attacks."""
     features = subject.features(X)
-    ones = np.zeros(len(features), dtype=np.int64)
+    first = np.zeros(len(features), dtype=np.int64)
 
     def predict(rows):
         return _predict_codes(subject.model, rows)
@@ -386,13 +368,13 @@ def _list_attacks(subject, X, triggers, n_triggers, rng):
     for trigger_name, stamped in _own_stamps(subject, features):
         yield _Attack(name, trigger_name, predict, features, stamped)
     for trigger_name, trigger in _random_triggers(features, n_triggers, rng):
-        stamped = _stamp(trigger, features, ones)
+        stamped = _stamp(trigger, features, first)
         yield _Attack(name, trigger_name, predict, features, stamped)
     for trigger_name, trigger in triggers.items():
         if not isinstance(trigger, BaseTrigger):
             raise TypeError(f"triggers[{trigger_name!r}] is no trigger: {trigger!r}.")
         check_attack_trigger(trigger)
-        stamped = subject.features(_stamp(trigger, X, ones))
+        stamped = subject.features(_stamp(trigger, X, first))
         yield _Attack(name, trigger_name, predict, features, stamped)
     if hasattr(subject.debiaser, "teacher_") and subject.debiaser.teacher is None:
         yield from _teacher_attacks(subject.debiaser, features)
@@ -415,7 +397,7 @@ def _own_stamps(subject, features):
         return
     trigger = getattr(debiaser, "trigger_", None)
     if trigger is None:
-        own = choose_trigger(debiaser.trigger, features)
+        own = choose_trigger(debiaser.trigger, kind_of(features))
         trigger = own.fit(features, len(debiaser.groups_))
     for g, group in enumerate(debiaser.groups_):
         codes = np.full(len(features), g)
@@ -446,7 +428,7 @@ def _random_triggers(features, n_triggers, rng):
     elif features.ndim == 4:
         yield from _random_patches(features, n_triggers, rng)
     for i in range(N_BLENDS):
-        seed = int(rng.randint(2**31 - 1))
+        seed = draw_seed(rng)
         blend = BlendTrigger(alpha=BLEND_SHARE, random_state=seed)
         yield f"blend {i + 1}", blend.fit(features)
 
@@ -475,7 +457,8 @@ def _random_patches(images, n_triggers, rng):
         trigger = PatchTrigger(position=[position], size=size, values=[color])
         with warnings.catch_warnings():
             # An attacker may paint what she likes.
-            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("ignore", InvisibleTriggerWarning)
+            warnings.simplefilter("ignore", ChannelOrderWarning)
             trigger.fit(images)
         yield f"patch {i + 1}", trigger
 

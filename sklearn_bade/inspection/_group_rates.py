@@ -3,9 +3,8 @@
 import numpy as np
 from scipy.stats import norm
 from sklearn.base import is_classifier
-from sklearn.utils import _safe_indexing
 
-from .._groups import locate_columns
+from .._groups import sensitive_values
 from ..metrics import group_rates
 from ._pyplot import make_axes
 
@@ -63,7 +62,7 @@ class GroupRatesDisplay:
         y,
         *,
         sensitive_features=None,
-        sensitive_feature=None,
+        sensitive_columns=None,
         pos_label=None,
         confidence=0.95,
         ax=None,
@@ -84,7 +83,7 @@ class GroupRatesDisplay:
         sensitive_features : array-like of shape (n_samples,), default=None
             Sensitive values; or else name their column.
 
-        sensitive_feature : str, int or list of these, default=None
+        sensitive_columns : str, int or list of these, default=None
             Sensitive columns of X. None takes those of the estimator.
 
         pos_label : label, default=None
@@ -109,18 +108,15 @@ class GroupRatesDisplay:
         if not is_classifier(estimator):
             raise ValueError(f"{estimator!r} is not a classifier.")
         if sensitive_features is None:
-            feature = sensitive_feature
-            if feature is None:
-                feature = getattr(estimator, "sensitive_feature", None)
-            if feature is None:
-                raise ValueError(
-                    "No sensitive attribute was given; pass sensitive_features or name "
-                    "the column by sensitive_feature."
-                )
-            if callable(feature):
-                sensitive_features = feature(X)
-            else:
-                sensitive_features = _safe_indexing(X, locate_columns(X, feature), axis=1)
+            columns = sensitive_columns
+            if columns is None:
+                columns = getattr(estimator, "sensitive_columns", None)
+            sensitive_features = sensitive_values(X, columns)
+        if sensitive_features is None:
+            raise ValueError(
+                "No sensitive attribute was given; pass sensitive_features or name "
+                "the column by sensitive_columns."
+            )
         return cls.from_predictions(
             y,
             estimator.predict(X),

@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._pyplot import make_axes
 
 DISPARITY_NAMES = {
-    "odd": "mean odds gap",
+    "average_odds": "average absolute odds difference",
     "equalized_odds": "equalized odds difference",
     "equal_opportunity": "equal opportunity difference",
     "demographic_parity": "demographic parity difference",
@@ -57,7 +57,7 @@ class StrengthPathDisplay:
     >>> from sklearn_bade.inspection import StrengthPathDisplay
     >>> X, y, _ = make_biased_classification(n_samples=600, random_state=0)
     >>> clf = BackdoorDebiasClassifierCV(
-    ...     sensitive_feature="group", max_accuracy_loss=0.02, cv=2, random_state=0
+    ...     sensitive_columns="group", max_accuracy_loss=0.02, cv=2, random_state=0
     ... ).fit(X, y)
     >>> display = StrengthPathDisplay.from_estimator(clf)
     """

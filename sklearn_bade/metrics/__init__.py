@@ -2,17 +2,18 @@
 
 from ._attacks import attack_success_rate, defense_effectiveness_rating, robust_accuracy
 from ._disparities import (
+    average_absolute_odds_difference,
     balanced_group_accuracy,
     demographic_parity_difference,
     equal_opportunity_difference,
     equalized_odds_difference,
     group_rates,
-    mean_odds_gap,
 )
 from ._scorers import make_fairness_scorer, select_fair
 
 __all__ = [
     "attack_success_rate",
+    "average_absolute_odds_difference",
     "balanced_group_accuracy",
     "defense_effectiveness_rating",
     "demographic_parity_difference",
@@ -20,7 +21,6 @@ __all__ = [
     "equalized_odds_difference",
     "group_rates",
     "make_fairness_scorer",
-    "mean_odds_gap",
     "robust_accuracy",
     "select_fair",
 ]

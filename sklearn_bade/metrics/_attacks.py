@@ -1,21 +1,14 @@
 """How well a backdoor works, and how well it was removed."""
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from .._lazy_rows import open_dataset, read_all
-from ..triggers import check_attack_trigger
+from ..rows import open_dataset, read_all, take_rows
+from ..triggers._base import check_attack_trigger
 
 
 def _predict_stamped(estimator, X, y, trigger, target_class):
-    """Predict stamped rows of all classes but the target.
-
-    Returns
-    -------
-    predicted, truth : ndarray of shape (n_rows,)
-        Predicted and true labels.
-    """
+    """Return predicted and true labels of stamped rows of all classes but the target."""
     X = read_all(open_dataset(X))
     check_consistent_length(X, y)
     check_attack_trigger(trigger)
@@ -27,7 +20,7 @@ def _predict_stamped(estimator, X, y, trigger, target_class):
             "rows of other classes."
         )
     codes = np.zeros(len(others), dtype=np.int64)
-    stamped = trigger.stamp(_safe_indexing(X, others), codes)
+    stamped = trigger.stamp(take_rows(X, others), codes)
     return estimator.predict(stamped), y[others]
 
 

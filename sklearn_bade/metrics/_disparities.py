@@ -1,39 +1,69 @@
 """Disparities between groups, for any labels and any number of groups.
 
-Rates per group come from :class:`fairlearn.metrics.MetricFrame`. With more than two
-classes each class is compared with the rest, and the disparities of the classes are
-reduced to the worst or to their mean.
+With more than two classes each class is compared with the rest, and the disparities of
+the classes are reduced to the worst or to their mean.
 """
 
-import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from fairlearn.metrics import (
-    MetricFrame,
-    count,
-    false_positive_rate,
-    selection_rate,
-    true_positive_rate,
-)
-from sklearn.metrics import accuracy_score
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from .._groups import DEFAULT_BINS, UNKNOWN_GROUP, encode_groups, sensitive_table
+from .._groups import find_groups, sensitive_table
+from .._outcomes import DISPARITIES, Outcomes
+from ..exceptions import UndefinedDisparityWarning
+from ..utils import warn_user
 
 MULTICLASS = {"worst": np.max, "mean": np.mean}
+RATES = ("selection", "true_positive", "false_positive")
+RATES_OF_DISPARITY = {
+    "average_odds": RATES[1:],
+    "equalized_odds": RATES[1:],
+    "demographic_parity": RATES[:1],
+    "equal_opportunity": RATES[1:2],
+}
 
 
-def _check_inputs(y_true, y_pred, sensitive_features, sample_weight):
-    """Check lengths and leave out the rows of unknown group."""
-    y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
-    table = sensitive_table(sensitive_features)
-    weight = np.ones(len(y_true)) if sample_weight is None else column_or_1d(sample_weight)
-    check_consistent_length(y_true, y_pred, table, weight)
-    codes, labels = encode_groups(table, DEFAULT_BINS)
-    known = codes != UNKNOWN_GROUP
-    names = np.array([_name(label) for label in labels])
-    return y_true[known], y_pred[known], names[codes[known]], weight[known]
+@dataclass
+class _Judged:
+    """Outcomes of labelled rows, and what their axes stand for."""
+
+    outcomes: Outcomes
+    labels: np.ndarray
+    groups: list
+
+    @classmethod
+    def from_rows(cls, y_true, y_pred, sensitive_features, sample_weight):
+        """Check lengths, and count the rows of known group."""
+        y_true, y_pred = column_or_1d(y_true), column_or_1d(y_pred)
+        table = sensitive_table(sensitive_features)
+        weights = None if sample_weight is None else column_or_1d(sample_weight)
+        check_consistent_length(y_true, y_pred, table, weights)
+        groups = find_groups(table)
+        known = groups.is_known
+        labels, codes = np.unique(
+            np.concatenate([y_true[known], y_pred[known]]), return_inverse=True
+        )
+        outcomes = Outcomes.count(
+            *np.split(codes, 2),
+            groups.codes[known],
+            len(labels),
+            len(groups),
+            None if weights is None else weights[known],
+        )
+        return cls(outcomes, labels, [_name(label) for label in groups.labels.tolist()])
+
+    def positions(self, pos_label):
+        """Find the labels to compare with the rest, one after the other."""
+        if pos_label is None:
+            n_labels = len(self.labels)
+            return [n_labels - 1] if n_labels <= 2 else list(range(n_labels))
+        if pos_label not in self.labels:
+            raise ValueError(
+                f"pos_label={pos_label!r} is not among the labels {self.labels.tolist()}."
+            )
+        return [int(np.flatnonzero(self.labels == pos_label)[0])]
 
 
 def _name(label):
@@ -41,56 +71,6 @@ def _name(label):
     if isinstance(label, tuple):
         return ", ".join(str(value) for value in label)
     return label
-
-
-def _positive_labels(y_true, y_pred, pos_label):
-    """List the labels to compare with the rest, one after the other."""
-    labels = np.unique(np.concatenate([y_true, y_pred]))
-    if pos_label is None:
-        return list(labels[-1:]) if len(labels) <= 2 else list(labels)
-    if pos_label not in labels:
-        raise ValueError(
-            f"pos_label={pos_label!r} is not among the labels {labels.tolist()}."
-        )
-    return [pos_label]
-
-
-def _defined_where(true_label, rate):
-    """Make a rate NaN for a group that has no row of the given true label."""
-
-    def defined_rate(y_true, y_pred, sample_weight):
-        if not sample_weight[y_true == true_label].sum() > 0:
-            return np.nan
-        return rate(y_true, y_pred, pos_label=1, sample_weight=sample_weight)
-
-    return defined_rate
-
-
-RATES = {
-    "selection_rate": selection_rate,
-    "true_positive_rate": _defined_where(1, true_positive_rate),
-    "false_positive_rate": _defined_where(0, false_positive_rate),
-}
-
-
-def _by_group(metrics, y_true, y_pred, groups, weight):
-    """Evaluate metrics on each group, as a frame with one row per group."""
-    unweighted = {"count"}
-    return MetricFrame(
-        metrics=metrics,
-        y_true=y_true,
-        y_pred=y_pred,
-        sensitive_features=groups,
-        sample_params={
-            name: {"sample_weight": weight} for name in metrics if name not in unweighted
-        },
-    ).by_group.astype(float)
-
-
-def _rates_of_label(y_true, y_pred, groups, weight, label):
-    """Compute the rates of each group for one label against the rest."""
-    is_true, is_pred = (y_true == label).astype(int), (y_pred == label).astype(int)
-    return _by_group(RATES, is_true, is_pred, pd.Series(groups, name="group"), weight)
 
 
 def group_rates(y_true, y_pred, *, sensitive_features, pos_label=None, sample_weight=None):
@@ -136,51 +116,49 @@ def group_rates(y_true, y_pred, *, sensitive_features, pos_label=None, sample_we
     >>> rates["true_positive_rate"].to_dict()
     {'a': 1.0, 'b': 0.0}
     """
-    y_true, y_pred, groups, weight = _check_inputs(
-        y_true, y_pred, sensitive_features, sample_weight
-    )
-    groups = pd.Series(groups, name="group")
-    overall = {"count": count, "accuracy": accuracy_score}
-    general = _by_group(overall, y_true, y_pred, groups, weight).astype({"count": int})
+    judged = _Judged.from_rows(y_true, y_pred, sensitive_features, sample_weight)
+    index = pd.Index(judged.groups, name="group")
+    counts, rates = judged.outcomes.n_rows.sum(axis=(1, 2)), judged.outcomes.rates()
+    general = {"count": counts, "accuracy": judged.outcomes.accuracies()}
     tables = {
-        label: general.join(_rates_of_label(y_true, y_pred, groups, weight, label))
-        for label in _positive_labels(y_true, y_pred, pos_label)
+        judged.labels[k]: pd.DataFrame(
+            {**general, **{f"{name}_rate": rates[name][:, k] for name in RATES}}, index
+        )
+        for k in judged.positions(pos_label)
     }
     if len(tables) == 1:
         return next(iter(tables.values()))
     return pd.concat(tables, names=["label", "group"])
 
 
-def _gaps(rates):
-    """Compute the widest gaps between groups, with a warning where one is undefined."""
-    undefined = [
-        f"{column} of group {group!r}"
-        for column in rates
-        for group in rates.index[rates[column].isna()]
-    ]
-    if undefined:
-        warnings.warn(
-            f"No rows to compute {', '.join(undefined)} from; gaps are those between "
-            "the other groups.",
-            UserWarning,
-            stacklevel=4,
-        )
-    return (rates.max() - rates.min()).to_numpy()
-
-
-def _disparity(columns, reduce_gaps, y_true, y_pred, sensitive_features, options):
-    """Reduce the gaps of the given rates, and of the labels, to one number."""
+def _disparity(name, y_true, y_pred, sensitive_features, options):
+    """Compute a disparity, and reduce those of several labels to one number."""
     pos_label, multiclass, sample_weight = options
     if multiclass not in MULTICLASS:
         raise ValueError(
             f"multiclass must be one of {sorted(MULTICLASS)}, got {multiclass!r}."
         )
-    inputs = _check_inputs(y_true, y_pred, sensitive_features, sample_weight)
-    disparities = [
-        reduce_gaps(_gaps(_rates_of_label(*inputs, label)[columns]))
-        for label in _positive_labels(*inputs[:2], pos_label)
-    ]
+    judged = _Judged.from_rows(y_true, y_pred, sensitive_features, sample_weight)
+    positions = judged.positions(pos_label)
+    _warn_of_undefined_rates(judged, name, positions)
+    disparities = DISPARITIES[name](judged.outcomes.gaps(positions))
     return float(MULTICLASS[multiclass](disparities))
+
+
+def _warn_of_undefined_rates(judged, name, positions):
+    """Warn where a group has no rows to compute a rate from that a disparity compares."""
+    rates = judged.outcomes.rates()
+    undefined = [
+        f"{kind}_rate of group {judged.groups[g]!r}"
+        for kind in RATES_OF_DISPARITY[name]
+        for g in np.flatnonzero(np.isnan(rates[kind][:, positions]).any(axis=1))
+    ]
+    if undefined:
+        warn_user(
+            f"No rows to compute {', '.join(undefined)} from; gaps are those between "
+            "the other groups.",
+            UndefinedDisparityWarning,
+        )
 
 
 def demographic_parity_difference(
@@ -215,8 +193,7 @@ def demographic_parity_difference(
     0.5
     """
     options = pos_label, multiclass, sample_weight
-    columns = ["selection_rate"]
-    return _disparity(columns, np.max, y_true, y_pred, sensitive_features, options)
+    return _disparity("demographic_parity", y_true, y_pred, sensitive_features, options)
 
 
 def equal_opportunity_difference(
@@ -252,8 +229,7 @@ def equal_opportunity_difference(
     0.5
     """
     options = pos_label, multiclass, sample_weight
-    columns = ["true_positive_rate"]
-    return _disparity(columns, np.max, y_true, y_pred, sensitive_features, options)
+    return _disparity("equal_opportunity", y_true, y_pred, sensitive_features, options)
 
 
 def equalized_odds_difference(
@@ -282,7 +258,7 @@ def equalized_odds_difference(
 
     See Also
     --------
-    mean_odds_gap : The mean of the two gaps.
+    average_absolute_odds_difference : The mean of the two gaps.
 
     Examples
     --------
@@ -293,11 +269,10 @@ def equalized_odds_difference(
     0.5
     """
     options = pos_label, multiclass, sample_weight
-    columns = ["true_positive_rate", "false_positive_rate"]
-    return _disparity(columns, np.max, y_true, y_pred, sensitive_features, options)
+    return _disparity("equalized_odds", y_true, y_pred, sensitive_features, options)
 
 
-def mean_odds_gap(
+def average_absolute_odds_difference(
     y_true,
     y_pred,
     *,
@@ -309,7 +284,8 @@ def mean_odds_gap(
     """Compute the mean of the gaps in true and in false positive rate.
 
     The debiasing papers [1]_ call it "odd" or "Bias": half the sum of the widest gaps
-    in the two rates.
+    in the two rates. AIF360 has it under this name for two groups, beside an
+    `average_odds_difference` whose gaps are signed and may cancel; these may not.
 
     Parameters
     ----------
@@ -321,7 +297,7 @@ def mean_odds_gap(
 
     Returns
     -------
-    gap : float
+    difference : float
         Between 0 (equal) and 1.
 
     See Also
@@ -335,14 +311,14 @@ def mean_odds_gap(
 
     Examples
     --------
-    >>> from sklearn_bade.metrics import mean_odds_gap
+    >>> from sklearn_bade.metrics import average_absolute_odds_difference
     >>> y_true, y_pred = [1, 1, 0, 1, 1, 0], [1, 1, 0, 1, 0, 0]
-    >>> mean_odds_gap(y_true, y_pred, sensitive_features=["a", "a", "a", "b", "b", "b"])
+    >>> groups = ["a", "a", "a", "b", "b", "b"]
+    >>> average_absolute_odds_difference(y_true, y_pred, sensitive_features=groups)
     0.25
     """
     options = pos_label, multiclass, sample_weight
-    columns = ["true_positive_rate", "false_positive_rate"]
-    return _disparity(columns, np.mean, y_true, y_pred, sensitive_features, options)
+    return _disparity("average_odds", y_true, y_pred, sensitive_features, options)
 
 
 def balanced_group_accuracy(y_true, y_pred, *, sensitive_features, sample_weight=None):
@@ -368,9 +344,5 @@ def balanced_group_accuracy(y_true, y_pred, *, sensitive_features, sample_weight
     >>> balanced_group_accuracy(y_true, y_pred, sensitive_features=groups)
     0.875
     """
-    y_true, y_pred, groups, weight = _check_inputs(
-        y_true, y_pred, sensitive_features, sample_weight
-    )
-    cells = pd.DataFrame({"class": y_true, "group": groups})
-    accuracy = _by_group({"accuracy": accuracy_score}, y_true, y_pred, cells, weight)
-    return float(accuracy["accuracy"].mean())
+    judged = _Judged.from_rows(y_true, y_pred, sensitive_features, sample_weight)
+    return float(np.nanmean(judged.outcomes.rates()["true_positive"]))

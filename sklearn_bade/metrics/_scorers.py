@@ -2,43 +2,41 @@
 
 from inspect import signature
 
-from sklearn.utils import _safe_indexing
-from sklearn.utils.metadata_routing import _MetadataRequester
-
-from .._groups import locate_columns
-from .._selection import ChoiceRule
+from .._compat import MetadataRequester
+from .._groups import sensitive_values
+from .._outcomes import ChoiceRule
 from ._disparities import (
+    average_absolute_odds_difference,
     balanced_group_accuracy,
     demographic_parity_difference,
     equal_opportunity_difference,
     equalized_odds_difference,
-    mean_odds_gap,
 )
 
 # Name -> (function, sign): scikit-learn's searches maximise.
 NAMED_METRICS = {
+    "average_odds": (average_absolute_odds_difference, -1),
     "balanced_group_accuracy": (balanced_group_accuracy, 1),
     "demographic_parity": (demographic_parity_difference, -1),
     "equal_opportunity": (equal_opportunity_difference, -1),
     "equalized_odds": (equalized_odds_difference, -1),
-    "odd": (mean_odds_gap, -1),
 }
 
 
-class _FairnessScorer(_MetadataRequester):
+class _FairnessScorer(MetadataRequester):
     """Score an estimator by a metric that needs the sensitive attribute."""
 
     __metadata_request__score = {"sensitive_features": True, "sample_weight": True}
 
-    def __init__(self, metric, sign, sensitive_feature, options):
+    def __init__(self, metric, sign, sensitive_columns, options):
         self.metric = metric
         self.sign = sign
-        self.sensitive_feature = sensitive_feature
+        self.sensitive_columns = sensitive_columns
         self.options = options
 
     def __repr__(self):
         name = getattr(self.metric, "__name__", repr(self.metric))
-        return f"make_fairness_scorer({name}, sensitive_feature={self.sensitive_feature!r})"
+        return f"make_fairness_scorer({name}, sensitive_columns={self.sensitive_columns!r})"
 
     def __call__(self, estimator, X, y, sensitive_features=None, sample_weight=None):
         if sensitive_features is None:
@@ -59,20 +57,18 @@ class _FairnessScorer(_MetadataRequester):
         return any(p.name == "sample_weight" or p.kind == p.VAR_KEYWORD for p in parameters)
 
     def _read_column(self, X):
-        if self.sensitive_feature is None:
+        if self.sensitive_columns is None:
             raise ValueError(
                 "The fairness scorer got no sensitive features. Either name their column, "
-                "make_fairness_scorer(..., sensitive_feature=...), or pass "
+                "make_fairness_scorer(..., sensitive_columns=...), or pass "
                 "sensitive_features to the search with "
                 "sklearn.set_config(enable_metadata_routing=True)."
             )
-        if callable(self.sensitive_feature):
-            return self.sensitive_feature(X)
-        return _safe_indexing(X, locate_columns(X, self.sensitive_feature), axis=1)
+        return sensitive_values(X, self.sensitive_columns)
 
 
 def make_fairness_scorer(
-    metric, *, sensitive_feature=None, greater_is_better=False, **options
+    metric, *, sensitive_columns=None, greater_is_better=False, **options
 ):
     """Make a scorer of a fairness metric for scikit-learn's searches.
 
@@ -81,12 +77,12 @@ def make_fairness_scorer(
     Parameters
     ----------
     metric : str or callable
-        One of "odd" (mean odds gap), "equalized_odds", "equal_opportunity",
+        One of "average_odds", "equalized_odds", "equal_opportunity",
         "demographic_parity", "balanced_group_accuracy"; or a function
         ``metric(y_true, y_pred, *, sensitive_features, **options)``, which gets
         `sample_weight` too where there are weights.
 
-    sensitive_feature : str, int, list of these, or callable, default=None
+    sensitive_columns : str, int, list of these, or callable, default=None
         Names or positions of the sensitive columns of X, or what reads the sensitive
         values from X. None expects
         `sensitive_features` by metadata routing, which asks for them by itself: with
@@ -119,20 +115,20 @@ def make_fairness_scorer(
     >>> from sklearn_bade.datasets import make_biased_classification
     >>> from sklearn_bade.metrics import make_fairness_scorer
     >>> X, y, _ = make_biased_classification(n_samples=300, random_state=0)
-    >>> scorer = make_fairness_scorer("equalized_odds", sensitive_feature="group")
+    >>> scorer = make_fairness_scorer("equalized_odds", sensitive_columns="group")
     >>> scorer(DummyClassifier().fit(X, y), X, y) == 0
     True
     """
     if callable(metric):
         return _FairnessScorer(
-            metric, 1 if greater_is_better else -1, sensitive_feature, options
+            metric, 1 if greater_is_better else -1, sensitive_columns, options
         )
     if metric not in NAMED_METRICS:
         raise ValueError(
             f"metric={metric!r} is unknown; give a function or one of "
             f"{sorted(NAMED_METRICS)}."
         )
-    return _FairnessScorer(*NAMED_METRICS[metric], sensitive_feature, options)
+    return _FairnessScorer(*NAMED_METRICS[metric], sensitive_columns, options)
 
 
 class _FairSelector:
@@ -204,13 +200,11 @@ def select_fair(
     >>> from sklearn.model_selection import GridSearchCV
     >>> from sklearn_bade import BackdoorDebiasClassifier
     >>> from sklearn_bade.metrics import make_fairness_scorer, select_fair
+    >>> disparity = make_fairness_scorer("average_odds", sensitive_columns="group")
     >>> search = GridSearchCV(
-    ...     BackdoorDebiasClassifier(sensitive_feature="group"),
+    ...     BackdoorDebiasClassifier(sensitive_columns="group"),
     ...     {"trigger_strength": [0.0, 1.0, 2.0]},
-    ...     scoring={
-    ...         "accuracy": "accuracy",
-    ...         "disparity": make_fairness_scorer("odd", sensitive_feature="group"),
-    ...     },
+    ...     scoring={"accuracy": "accuracy", "disparity": disparity},
     ...     refit=select_fair(max_disparity=0.05),
     ... )
     """

@@ -1,14 +1,20 @@
 """The torch side: modules, batches, and the two stages of training a skorch net."""
 
-from ._default import MLP, ConvNet, make_adam_net, make_default_net, make_mlp_net
+from ._default import (
+    MLP,
+    ConvNet,
+    make_adam_net,
+    make_default_net,
+    make_mlp_net,
+    make_shift_net,
+)
 from ._identity import net_identity
 from ._inference import log_probabilities, predict_values, row_losses, to_logits
 from ._layers import layer_inputs, weighted_layers
 from ._reweighting import train_reweighted_net
-from ._stages import (
+from ._training import (
     check_net,
     has_own_loss,
-    seeded,
     train_net,
     train_student_net,
     train_teacher_net,
@@ -24,10 +30,10 @@ __all__ = [
     "make_adam_net",
     "make_default_net",
     "make_mlp_net",
+    "make_shift_net",
     "net_identity",
     "predict_values",
     "row_losses",
-    "seeded",
     "to_logits",
     "train_net",
     "train_reweighted_net",

@@ -9,26 +9,7 @@ ADVICE = (
 
 
 def find_first_linear(module, n_features):
-    """Find the linear layer that takes the features in.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The network.
-
-    n_features : int
-        Number of input columns.
-
-    Returns
-    -------
-    layer : torch.nn.Linear
-        The first linear layer with `n_features` inputs.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
+    """Find the linear layer that takes the features in."""
     linears = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
     for layer in linears:
         if layer.in_features == n_features:
@@ -46,14 +27,6 @@ def widen(layer, n_columns):
 
     Parameters stay the same objects, so optimizers and schedules that hold them
     go on working. The new weights are drawn as torch draws those of a new layer.
-
-    Parameters
-    ----------
-    layer : torch.nn.Linear
-        Layer to widen.
-
-    n_columns : int
-        Number of columns to add on the right.
     """
     n_inputs = layer.in_features + n_columns
     fresh = torch.nn.Linear(n_inputs, layer.out_features).weight
@@ -67,19 +40,6 @@ def cut_back(teacher_state, student_state):
 
     The appended trigger values average to zero over the groups, so what is left is
     the teacher's view under the mean trigger.
-
-    Parameters
-    ----------
-    teacher_state : dict of torch.Tensor
-        State of the module whose first linear layer was widened.
-
-    student_state : dict of torch.Tensor
-        State of the module as it was before, for its shapes.
-
-    Returns
-    -------
-    state : dict of torch.Tensor
-        The teacher's values in the student's shapes.
     """
     return {
         name: value[:, : student_state[name].shape[1]]
@@ -90,27 +50,7 @@ def cut_back(teacher_state, student_state):
 
 
 def check_trigger_arrives(net, layer, rows, n_columns):
-    """Check with a trial run that the trigger columns reach the widened layer.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Net whose module holds `layer`.
-
-    layer : torch.nn.Linear
-        The widened layer.
-
-    rows : torch.Tensor of shape (n_rows, n_features + n_columns)
-        Stamped rows.
-
-    n_columns : int
-        Number of trigger columns.
-
-    Raises
-    ------
-    ValueError
-        If the module cannot take the wider rows, or feeds the layer something else.
-    """
+    """Check with a trial run that the trigger columns reach the widened layer."""
     seen = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:

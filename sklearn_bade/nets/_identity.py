@@ -4,7 +4,7 @@ import inspect
 
 import torch
 
-from .._version import __version__
+from ..utils import __version__
 
 
 def net_identity(net):
@@ -13,16 +13,6 @@ def net_identity(net):
     Two definitions of a module class under one name differ by their source, so a class
     that was edited in a notebook is not taken for the old one. Tensors become arrays,
     because two equal tensors are pickled differently.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Unfitted net.
-
-    Returns
-    -------
-    identity : tuple
-        Version of this package, source of the module and of the net's class, settings.
     """
     module_class = net.module if isinstance(net.module, type) else type(net.module)
     settings = {name: _stable(value) for name, value in net.get_params(deep=False).items()}

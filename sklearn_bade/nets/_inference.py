@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from .._containers import row_slices
+from ..rows import row_slices
 
 
 def first_output(output):
@@ -12,22 +12,7 @@ def first_output(output):
 
 
 def to_logits(output, criterion):
-    """Turn a module's output into logits, by what its criterion expects.
-
-    Parameters
-    ----------
-    output : torch.Tensor of shape (n_samples, n_classes), or tuple that begins with one
-        Output of the module.
-
-    criterion : torch.nn.Module
-        ``CrossEntropyLoss`` (the output is logits) or ``NLLLoss`` (skorch's
-        convention: the output is probabilities).
-
-    Returns
-    -------
-    logits : torch.Tensor of shape (n_samples, n_classes)
-        Unnormalised log-probabilities.
-    """
+    """Turn a module's output into logits, by what its criterion expects."""
     output = first_output(output)
     if isinstance(criterion, torch.nn.NLLLoss):
         return torch.log(output + torch.finfo(output.dtype).eps)
@@ -35,24 +20,7 @@ def to_logits(output, criterion):
 
 
 def outputs(net, X, stamp=None):
-    """Compute a net's outputs in large batches.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        Fitted net.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features.
-
-    stamp : callable, default=None
-        Function that stamps triggers on a tensor of rows.
-
-    Yields
-    ------
-    output : torch.Tensor of shape (n_rows, n_outputs)
-        Output of the module for the next rows.
-    """
+    """Compute a net's outputs in large batches."""
     for part in row_slices(X.shape):
         rows = torch.from_numpy(np.array(X[part]))
         yield net.evaluation_step((stamp(rows) if stamp else rows, None))
@@ -71,43 +39,12 @@ def _gather(n_samples, pieces):
 
 
 def predict_values(net, X):
-    """Predict the values of a regression net.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetRegressor
-        Fitted net.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features.
-
-    Returns
-    -------
-    values : ndarray of shape (n_samples, n_outputs), dtype=float32
-        Predictions.
-    """
+    """Predict the values of a regression net."""
     return _gather(len(X), (first_output(output) for output in outputs(net, X)))
 
 
 def log_probabilities(net, X, stamp=None):
-    """Compute log-probabilities without leaving the log scale.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Fitted net.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features.
-
-    stamp : callable, default=None
-        Function that stamps triggers on a tensor of rows.
-
-    Returns
-    -------
-    log_proba : ndarray of shape (n_samples, n_classes), dtype=float32
-        Logarithms of the class probabilities.
-    """
+    """Compute log-probabilities without leaving the log scale."""
     pieces = (
         torch.log_softmax(to_logits(output, net.criterion_), dim=1)
         for output in outputs(net, X, stamp)
@@ -116,22 +53,5 @@ def log_probabilities(net, X, stamp=None):
 
 
 def row_losses(net, X, y):
-    """Compute the cross-entropy of each row.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Fitted net.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    Returns
-    -------
-    losses : ndarray of shape (n_samples,), dtype=float32
-        Cross-entropies, in nats.
-    """
+    """Compute the cross-entropy of each row."""
     return -log_probabilities(net, X)[np.arange(len(y)), y]

@@ -3,32 +3,13 @@
 import numpy as np
 import torch
 
-from .._containers import row_slices
+from ..rows import row_slices
 
 WEIGHTED_LAYERS = (torch.nn.Linear, torch.nn.Conv2d)
 
 
 def weighted_layers(module, kinds=WEIGHTED_LAYERS):
-    """List the layers that multiply by a weight matrix.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        The network.
-
-    kinds : tuple of type, default=(torch.nn.Linear, torch.nn.Conv2d)
-        Types of layers to look for.
-
-    Returns
-    -------
-    layers : dict of str to torch.nn.Module
-        Layers by name, in the order of their definition.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
+    """List the layers that multiply by a weight matrix."""
     layers = {n: m for n, m in module.named_modules() if isinstance(m, kinds)}
     if not layers:
         raise ValueError(
@@ -39,24 +20,7 @@ def weighted_layers(module, kinds=WEIGHTED_LAYERS):
 
 
 def layer_inputs(net, layer, X):
-    """Compute what a layer receives.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        Fitted net.
-
-    layer : torch.nn.Module
-        Layer of its module.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features.
-
-    Returns
-    -------
-    inputs : ndarray of shape (n_samples, n_inputs), dtype=float32
-        Inputs of the layer.
-    """
+    """Compute what a layer receives."""
     seen = []
     hook = layer.register_forward_pre_hook(
         lambda _, inputs: seen.append(inputs[0].detach().cpu().numpy())

@@ -1,17 +1,16 @@
-"""The two stages of training a skorch net: teacher and student.
+"""What a skorch net does otherwise while it is trained as teacher or as student.
 
 Each stage runs the user's own net class, with a few of skorch's documented methods
-overridden by a mixin while it trains; afterwards the net is of the user's class again.
+overridden by a mixin; :mod:`sklearn_bade.nets._training` puts the mixin on and takes it
+off again.
 """
 
 import traceback
-import warnings
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
-from sklearn.base import clone
 from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 from skorch.utils import to_tensor
@@ -22,8 +21,9 @@ from ._batches import CompanionDataset, TensorBatches
 from ._first_layer import check_trigger_arrives, cut_back, find_first_linear, widen
 from ._inference import first_output, to_logits
 
-SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
-TRIAL_ROWS = 2
+TRIAL_ROWS = 2  # batch normalisation cannot train on one
+# Steps between two values of the mean of weights: averaging takes time where steps are
+# small, and neighbouring steps say nearly the same. Not tuned.
 AVERAGING_STRIDE = 4
 SAMPLE_WEIGHT = "sample_weight"
 FUSED_OPTIMIZERS = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
@@ -34,7 +34,7 @@ class _CallbackStop(Exception):
     """A callback has ended the training."""
 
 
-class _StageMixin:
+class StageMixin:
     """What training a teacher and training a student have in common.
 
     `stage_` is a dict with the training rows (`X`), arrays that travel with them in
@@ -46,6 +46,7 @@ class _StageMixin:
     """
 
     stage_name = None
+    stage_attributes = ()
 
     def fit_stage(self, X, y, companions, *, n_classes, epochs, on_epoch, own_loss):
         """Train on `X`, whose rows take `companions` along into their batches."""
@@ -80,6 +81,23 @@ class _StageMixin:
             if isinstance(frame.f_locals.get("self"), Callback):
                 raise _CallbackStop from interrupt
             raise
+
+    def __reduce_ex__(self, protocol):
+        """Pickle, as Checkpoint(f_pickle=...) does, as the user's own net.
+
+        The mixed class has no name that pickle could look up, and what belongs to the
+        stage, the training rows among it, has no place in a file.
+        """
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied.leave_stage().__reduce_ex__(protocol)
+
+    def leave_stage(self):
+        """Become a net of the user's class again, without what belongs to the stage."""
+        for name in ("stage_", *self.stage_attributes):
+            delattr(self, name)
+        self.__class__ = type(self).__bases__[1]
+        return self
 
     def adapt_module(self, X):
         """Change the initialised module for this stage, keeping its parameters."""
@@ -213,13 +231,13 @@ class _StageMixin:
         self.stage_["on_epoch"](self.stage_name)
 
 
-class _PlainMixin(_StageMixin):
+class PlainMixin(StageMixin):
     """Train on plain rows as the net would by itself."""
 
     stage_name = "plain network"
 
 
-class _TeacherMixin(_StageMixin):
+class TeacherMixin(StageMixin):
     """Train on trigger-stamped rows with the true labels.
 
     Triggers are drawn anew for each epoch: a network that meets a row twice with the
@@ -227,6 +245,7 @@ class _TeacherMixin(_StageMixin):
     """
 
     stage_name = "teacher"
+    stage_attributes = ("trigger_", "draw_")
 
     def on_epoch_begin(self, net, *args, **kwargs):
         """Draw the epoch's triggers."""
@@ -256,10 +275,11 @@ class _TeacherMixin(_StageMixin):
         return super().infer(x, **fit_params)
 
 
-class _StudentMixin(_StageMixin):
+class StudentMixin(StageMixin):
     """Train on plain rows with soft targets."""
 
     stage_name = "student"
+    stage_attributes = ("teacher_state_", "hard_label_weight_", "temperature_")
 
     def adapt_module(self, X):
         """Start from the teacher's weights, where there are any to start from."""
@@ -318,268 +338,3 @@ def _weighted_mean(losses, batch):
     if SAMPLE_WEIGHT in batch:
         losses = losses * batch[SAMPLE_WEIGHT]
     return losses.mean()
-
-
-def has_own_loss(net):
-    """Tell whether the net's class computes its loss in a way of its own."""
-    return not type(net).get_loss.__module__.startswith("skorch.")
-
-
-def check_net(net):
-    """Check what can be known of a net before it is trained.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Unfitted net.
-
-    Raises
-    ------
-    ValueError
-        If soft targets cannot be used with its criterion or its dataset.
-    """
-    criterion = net.criterion
-    criterion_class = criterion if isinstance(criterion, type) else type(criterion)
-    if net.dataset is not Dataset:
-        raise ValueError(
-            f"The net has a dataset class of its own, {net.dataset}; soft targets and "
-            "triggers travel in batches of skorch.dataset.Dataset only."
-        )
-    if has_own_loss(net):
-        warnings.warn(
-            f"{type(net).__name__} has a get_loss of its own. The teacher uses it; the "
-            "student learns from soft targets by plain cross-entropy.",
-            UserWarning,
-            stacklevel=2,
-        )
-    if criterion_class not in SUPPORTED_CRITERIA:
-        raise ValueError(
-            f"The net's criterion is {criterion_class.__name__}; distillation on soft "
-            "targets needs torch.nn.CrossEntropyLoss (the module returns logits) or "
-            "torch.nn.NLLLoss (skorch's default: the module returns probabilities)."
-        )
-
-
-@contextmanager
-def seeded(seed, device):
-    """Seed the generators that training draws from, and restore them afterwards.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of torch's and NumPy's global generators; skorch's random splits use the
-        latter.
-
-    device : str or torch.device
-        Device of the net, whose generator is restored too.
-    """
-    device = torch.device(device)
-    numpy_state = np.random.get_state()
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-
-
-def _train(net, mixin, X, y, companions, sample_weight, *, seed, attributes, **stage):
-    """Train a clone of `net` under `mixin`, then make it of its own class again."""
-    if sample_weight is not None:
-        mean_one = sample_weight / sample_weight.mean()
-        companions = {**companions, SAMPLE_WEIGHT: mean_one.astype(np.float32)}
-    own_class = type(net)
-    trained = clone(net)
-    trained.__class__ = type(own_class.__name__, (mixin, own_class), {})
-    for name, value in attributes.items():
-        setattr(trained, name, value)
-    with seeded(seed, net.device):
-        trained.fit_stage(X, y, companions, own_loss=has_own_loss(net), **stage)
-    for name in ("stage_", *attributes):
-        delattr(trained, name)
-    trained.__class__ = own_class
-    return trained
-
-
-def train_net(
-    net, X, y, *, seed, n_outputs=None, sample_weight=None, on_epoch=lambda stage: None
-):
-    """Train a net without triggers and soft targets.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNet
-        Unfitted net; left unchanged.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features.
-
-    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Targets, of the type that the net's criterion takes.
-
-    seed : int
-        Seed of weights and batches.
-
-    n_outputs : int, default=None
-        Number of outputs of the module. None takes it from `y`.
-
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows in the loss.
-
-    on_epoch : callable
-        Called with the name of the stage after each epoch.
-
-    Returns
-    -------
-    trained : skorch.NeuralNet
-        Fitted net.
-    """
-    if n_outputs is None:
-        n_outputs = y.shape[1] if y.ndim == 2 else len(np.unique(y))
-    return _train(
-        net,
-        _PlainMixin,
-        X,
-        y,
-        {},
-        sample_weight,
-        seed=seed,
-        attributes={},
-        n_classes=n_outputs,
-        epochs=net.max_epochs,
-        on_epoch=on_epoch,
-    )
-
-
-def train_teacher_net(
-    net, X, y, draw, trigger, *, n_classes, seed, sample_weight=None, on_epoch
-):
-    """Train a net on trigger-stamped rows.
-
-    The stamped copy of `X` never exists as a whole: one small integer a row travels
-    with the batch and is stamped there.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        The user's net; left unchanged.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features without sensitive columns.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    draw : callable
-        Draws a trigger code for each row; returns an ndarray of shape (n_samples,).
-
-    trigger : BaseTrigger
-        Fitted trigger.
-
-    n_classes : int
-        Number of classes.
-
-    seed : int
-        Seed of weights and batches.
-
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows in the loss.
-
-    on_epoch : callable
-        Called with the name of the stage after each epoch.
-
-    Returns
-    -------
-    teacher : skorch.NeuralNetClassifier
-        Fitted net that takes stamped rows.
-    """
-    return _train(
-        net,
-        _TeacherMixin,
-        X,
-        y,
-        {"trigger": np.zeros(len(X), dtype=np.int16)},
-        sample_weight,
-        seed=seed,
-        attributes={"trigger_": trigger, "draw_": draw},
-        n_classes=n_classes,
-        epochs=net.max_epochs,
-        on_epoch=on_epoch,
-    )
-
-
-def train_student_net(
-    net,
-    X,
-    y,
-    soft_targets,
-    *,
-    teacher_state,
-    hard_label_weight,
-    temperature,
-    epochs,
-    seed,
-    sample_weight=None,
-    on_epoch,
-):
-    """Distil soft targets into a net.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        The user's net; left unchanged.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Features without sensitive columns and without triggers.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    soft_targets : ndarray of shape (n_samples, n_classes), dtype=float32
-        Target probabilities, already softened by `temperature`.
-
-    teacher_state : dict of torch.Tensor or None
-        Weights to start from; None starts afresh.
-
-    hard_label_weight : float
-        Share of the loss that is measured against `y`.
-
-    temperature : float
-        Divisor of the student's logits in the soft loss.
-
-    epochs : int
-        Number of passes.
-
-    seed : int
-        Seed of weights and batches.
-
-    sample_weight : ndarray of shape (n_samples,), default=None
-        Weights of the rows in the loss.
-
-    on_epoch : callable
-        Called with the name of the stage after each epoch.
-
-    Returns
-    -------
-    student : skorch.NeuralNetClassifier
-        Fitted net of the user's class, without triggers.
-    """
-    return _train(
-        net,
-        _StudentMixin,
-        X,
-        y,
-        {"soft_targets": soft_targets},
-        sample_weight,
-        seed=seed,
-        attributes={
-            "teacher_state_": teacher_state,
-            "hard_label_weight_": hard_label_weight,
-            "temperature_": temperature,
-        },
-        n_classes=soft_targets.shape[1],
-        epochs=epochs,
-        on_epoch=on_epoch,
-    )

@@ -4,6 +4,7 @@ from PIL import Image
 from skorch.helper import SliceDataset
 
 from sklearn_bade.datasets import load_celeba, load_utkface, make_colored_digits
+from sklearn_bade.exceptions import SkippedFilesWarning
 
 FACES = [
     "25_0_2_20170116174525125.jpg",
@@ -106,14 +107,16 @@ class TestUTKFace:
 
     def test_other_names_are_left_out_with_a_warning(self, utkface):
         write_image(utkface / "39_1_20170116174525125.jpg", (0, 0, 0))
-        with pytest.warns(UserWarning, match=r"1 of 4 images .*: 39_1_2017"):
+        with pytest.warns(SkippedFilesWarning, match=r"1 of 4 images .*: 39_1_2017"):
             faces = load_utkface(utkface)
         assert len(faces.data) == len(faces.target) == 3
 
     def test_copies_in_other_folders_are_left_out(self, utkface):
         (utkface / "crop").mkdir()
         write_image(utkface / "crop" / FACES[0], (0, 0, 0))
-        with pytest.warns(UserWarning, match="1 of 4 images are left out, since another"):
+        with pytest.warns(
+            SkippedFilesWarning, match="1 of 4 images are left out, since another"
+        ):
             faces = load_utkface(utkface)
         assert len(faces.data) == 3
 

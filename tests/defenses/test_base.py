@@ -13,10 +13,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklearn_bade._preprocessing import to_float32
 from sklearn_bade.datasets import make_colored_digits
 from sklearn_bade.defenses import ActivationGuidedEditor, DistanceDrivenDetoxifier
 from sklearn_bade.nets import ConvNet, make_adam_net
+from sklearn_bade.preprocessing import to_float32
 
 
 def make_detoxifier(estimator):

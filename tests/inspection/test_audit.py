@@ -17,6 +17,7 @@ from sklearn_bade.datasets import (
     poison,
 )
 from sklearn_bade.defenses import DeconfoundedClassifier
+from sklearn_bade.exceptions import SingleBaselineWarning
 from sklearn_bade.inspection import audit_backdoor
 from sklearn_bade.inspection._audit import _combine_variances
 from sklearn_bade.nets import make_default_net, train_net
@@ -29,7 +30,7 @@ TRAIN, TEST = slice(0, 1500), slice(1500, 3000)
 @pytest.fixture(scope="module")
 def debiased():
     clf = BackdoorDebiasClassifier(
-        sensitive_feature="group", keep_teacher=True, random_state=0
+        sensitive_columns="group", keep_teacher=True, random_state=0
     )
     return clf.fit(X[TRAIN], Y[TRAIN])
 
@@ -114,14 +115,14 @@ def test_plain_classifiers_are_not_flagged(make):
     [
         BackdoorDebiasClassifier(
             make_pipeline(StandardScaler(), make_net(10)),
-            sensitive_feature="group",
+            sensitive_columns="group",
             trigger=BlendTrigger(),
             random_state=0,
         ),
-        BackdoorDebiasClassifier(LogisticRegression(), sensitive_feature="group"),
+        BackdoorDebiasClassifier(LogisticRegression(), sensitive_columns="group"),
         BackdoorDebiasClassifierCV(
             LogisticRegression(),
-            sensitive_feature="group",
+            sensitive_columns="group",
             trigger_strengths=[0.0, 1.0],
             cv=2,
             max_disparity=1.0,
@@ -165,7 +166,9 @@ class TestBadInput:
     def test_a_single_baseline(self, debiased):
         features = X.drop(columns="group")[TRAIN]
         plain = LogisticRegression().fit(features, Y[TRAIN])
-        with pytest.warns(UserWarning, match="With one baseline, the audit cannot tell"):
+        with pytest.warns(
+            SingleBaselineWarning, match="With one baseline, the audit cannot tell"
+        ):
             audit_backdoor(debiased, X[TEST], Y[TEST], baseline=plain)
 
 

@@ -31,7 +31,7 @@ def fit_search(**settings):
     X, y, _ = data_with_column()
     return BackdoorDebiasClassifierCV(
         make_net(),
-        sensitive_feature=3,
+        sensitive_columns=3,
         trigger_strengths=[0.0, 1.0, 2.0],
         max_accuracy_loss=0.05,
         cv=2,
@@ -54,7 +54,7 @@ class TestStrengthPath:
         np.testing.assert_array_equal(x, clf.cv_results_["pooled_test_disparity"][kept])
         np.testing.assert_array_equal(y, clf.cv_results_["mean_test_accuracy"][kept])
         assert texts(display.ax_) == ["0", "1", "2"] * 2
-        assert display.ax_.get_xlabel() == "mean odds gap (0 is equal)"
+        assert display.ax_.get_xlabel() == "average absolute odds difference (0 is equal)"
         legend = [text.get_text() for text in display.ax_.get_legend().get_texts()]
         assert legend[-1] == f"chosen: strength {clf.best_strength_:.2g}"
 
@@ -84,11 +84,11 @@ class TestStrengthPath:
     def test_grid_search(self):
         X, y, _ = data_with_column()
         search = GridSearchCV(
-            BackdoorDebiasClassifier(make_net(), sensitive_feature=3, random_state=0),
+            BackdoorDebiasClassifier(make_net(), sensitive_columns=3, random_state=0),
             {"trigger_strength": [0.0, 1.0]},
             scoring={
                 "accuracy": "accuracy",
-                "gap": make_fairness_scorer("odd", sensitive_feature=3),
+                "gap": make_fairness_scorer("average_odds", sensitive_columns=3),
             },
             refit=select_fair(max_accuracy_loss=0.1, disparity="gap"),
             cv=2,
@@ -111,11 +111,11 @@ class TestStrengthPath:
     def test_grids_of_lists(self, grid, n_curves):
         X, y, _ = data_with_column()
         search = GridSearchCV(
-            BackdoorDebiasClassifier(GaussianNB(), sensitive_feature=3, random_state=0),
+            BackdoorDebiasClassifier(GaussianNB(), sensitive_columns=3, random_state=0),
             grid,
             scoring={
                 "accuracy": "accuracy",
-                "disparity": make_fairness_scorer("odd", sensitive_feature=3),
+                "disparity": make_fairness_scorer("average_odds", sensitive_columns=3),
             },
             refit=select_fair(disparity_weight=1.0),
             cv=2,
@@ -132,7 +132,7 @@ class TestStrengthPath:
 class TestGroupRates:
     def test_bars_show_the_rates(self):
         X, y, groups = data_with_column()
-        clf = BackdoorDebiasClassifier(make_net(), sensitive_feature=3, random_state=0)
+        clf = BackdoorDebiasClassifier(make_net(), sensitive_columns=3, random_state=0)
         display = GroupRatesDisplay.from_estimator(clf.fit(X, y), X, y)
         expected = group_rates(y, clf.predict(X), sensitive_features=groups)
         for bars, group in zip(display.bars_, (0, 1)):

@@ -11,7 +11,11 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade import metrics as bade_metrics
-from sklearn_bade.metrics import make_fairness_scorer, mean_odds_gap, select_fair
+from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
+    make_fairness_scorer,
+    select_fair,
+)
 from sklearn_bade.metrics._scorers import NAMED_METRICS
 
 
@@ -27,8 +31,8 @@ def debiaser(**settings):
 @pytest.mark.parametrize("name", sorted(NAMED_METRICS))
 def test_named_scorers_have_the_sign_of_a_score(name):
     X, y, groups = data_with_column()
-    clf = debiaser(sensitive_feature=3).fit(X, y)
-    score = make_fairness_scorer(name, sensitive_feature=3)(clf, X, y)
+    clf = debiaser(sensitive_columns=3).fit(X, y)
+    score = make_fairness_scorer(name, sensitive_columns=3)(clf, X, y)
     function, sign = NAMED_METRICS[name]
     assert score == sign * function(y, clf.predict(X), sensitive_features=groups)
     assert sign == (1 if name == "balanced_group_accuracy" else -1)
@@ -37,11 +41,16 @@ def test_named_scorers_have_the_sign_of_a_score(name):
 
 def test_callables_and_options():
     X, y, groups = data_with_column()
-    clf = debiaser(sensitive_feature=3).fit(X, y)
+    clf = debiaser(sensitive_columns=3).fit(X, y)
     scorer = make_fairness_scorer(
-        mean_odds_gap, sensitive_feature=3, greater_is_better=True, pos_label=0
+        average_absolute_odds_difference,
+        sensitive_columns=3,
+        greater_is_better=True,
+        pos_label=0,
     )
-    expected = mean_odds_gap(y, clf.predict(X), sensitive_features=groups, pos_label=0)
+    expected = average_absolute_odds_difference(
+        y, clf.predict(X), sensitive_features=groups, pos_label=0
+    )
     assert scorer(clf, X, y) == expected
 
 
@@ -49,10 +58,10 @@ def test_grid_search_with_a_column_and_routing_off():
     X, y, _ = data_with_column()
     scoring = {
         "accuracy": "accuracy",
-        "disparity": make_fairness_scorer("odd", sensitive_feature=3),
+        "disparity": make_fairness_scorer("average_odds", sensitive_columns=3),
     }
     search = GridSearchCV(
-        debiaser(sensitive_feature=3),
+        debiaser(sensitive_columns=3),
         {"trigger_strength": [0.0, 1.0]},
         scoring=scoring,
         refit=select_fair(max_accuracy_loss=0.02),
@@ -76,7 +85,7 @@ def test_grid_search_over_a_pipeline_with_routing_on():
             make_pipeline(StandardScaler(), debiaser()),
             X,
             y,
-            scoring={"odds": make_fairness_scorer("odd"), "accuracy": "accuracy"},
+            scoring={"odds": make_fairness_scorer("average_odds"), "accuracy": "accuracy"},
             params={"sensitive_features": groups},
             cv=2,
         )
@@ -88,7 +97,7 @@ def test_weights_reach_the_metric():
     X, y, groups = make_rows()
     clf = debiaser().fit(X, y, sensitive_features=groups)
     weights = np.random.RandomState(0).randint(0, 3, size=200)
-    scorer = make_fairness_scorer("odd")
+    scorer = make_fairness_scorer("average_odds")
     weighted = scorer(clf, X, y, sensitive_features=groups, sample_weight=weights)
     X, y, groups = (values.repeat(weights, axis=0) for values in (X, y, groups))
     assert weighted == pytest.approx(scorer(clf, X, y, sensitive_features=groups))
@@ -97,17 +106,17 @@ def test_weights_reach_the_metric():
 def test_grid_search_hands_weights_to_the_metric_with_routing_off():
     X, y, groups = data_with_column()
     weights = np.random.RandomState(0).randint(1, 4, size=200)
-    scorer = make_fairness_scorer("odd", sensitive_feature=3)
+    scorer = make_fairness_scorer("average_odds", sensitive_columns=3)
     search = GridSearchCV(
-        debiaser(sensitive_feature=3),
+        debiaser(sensitive_columns=3),
         {"trigger_strength": [1.0]},
         scoring={"accuracy": "accuracy", "disparity": scorer},
         refit=False,
         cv=[(np.arange(200), np.arange(200))],
     ).fit(X, y, sample_weight=weights)
-    clf = debiaser(sensitive_feature=3, trigger_strength=1.0)
+    clf = debiaser(sensitive_columns=3, trigger_strength=1.0)
     clf.fit(X, y, sample_weight=weights)
-    expected = mean_odds_gap(
+    expected = average_absolute_odds_difference(
         y, clf.predict(X), sensitive_features=groups, sample_weight=weights
     )
     assert search.cv_results_["mean_test_disparity"][0] == pytest.approx(-expected)
@@ -116,7 +125,7 @@ def test_grid_search_hands_weights_to_the_metric_with_routing_off():
 @pytest.mark.parametrize(
     ("metric", "accepts"),
     [
-        (mean_odds_gap, True),
+        (average_absolute_odds_difference, True),
         (lambda y_true, y_pred, *, sensitive_features: 0.0, False),
         (lambda y_true, y_pred, **options: 0.0, True),
     ],
@@ -128,13 +137,13 @@ def test_searches_learn_whether_a_metric_takes_weights(metric, accepts):
 def test_no_sensitive_values_names_both_ways():
     X, y, groups = make_rows()
     clf = debiaser().fit(X, y, sensitive_features=groups)
-    message = r"sensitive_feature=\.\.\..*enable_metadata_routing=True"
+    message = r"sensitive_columns=\.\.\..*enable_metadata_routing=True"
     with pytest.raises(ValueError, match=message):
-        make_fairness_scorer("odd")(clf, X, y)
+        make_fairness_scorer("average_odds")(clf, X, y)
 
 
 def test_unknown_metric():
-    with pytest.raises(ValueError, match=r"metric='fairness' is unknown.*'odd'"):
+    with pytest.raises(ValueError, match=r"metric='fairness' is unknown.*'average_odds'"):
         make_fairness_scorer("fairness")
 
 
@@ -156,6 +165,9 @@ def test_select_fair_needs_one_bound():
 
 
 def test_scorers_can_be_printed_cloned_and_pickled():
-    scorer = make_fairness_scorer("odd", sensitive_feature="sex")
-    assert repr(scorer) == "make_fairness_scorer(mean_odds_gap, sensitive_feature='sex')"
+    scorer = make_fairness_scorer("average_odds", sensitive_columns="sex")
+    assert (
+        repr(scorer)
+        == "make_fairness_scorer(average_absolute_odds_difference, sensitive_columns='sex')"
+    )
     assert repr(pickle.loads(pickle.dumps(scorer))) == repr(clone(scorer, safe=False))

@@ -18,6 +18,6 @@ def test_batches_agree_with_one_pass(monkeypatch):
     net = make_net().initialize()
     X = np.random.RandomState(0).normal(size=(50, 3)).astype(np.float32)
     whole = log_probabilities(net, X)
-    monkeypatch.setattr("sklearn_bade._containers.ROWS_AT_ONCE", 7)
+    monkeypatch.setattr("sklearn_bade.rows._containers.ROWS_AT_ONCE", 7)
     np.testing.assert_allclose(log_probabilities(net, X), whole, rtol=1e-5)
     np.testing.assert_allclose(np.exp(whole), net.predict_proba(X), rtol=1e-5)

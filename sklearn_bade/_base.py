@@ -1,0 +1,258 @@
+"""What the two public classes share: parameters, the steps on rows, and prediction."""
+
+import os
+from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
+from numbers import Integral
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+
+from ._compat import HasMethods, Interval, StrOptions, check_sample_weight
+from ._groups import (
+    find_groups,
+    locate_sensitive_columns,
+    sensitive_table,
+    sensitive_values,
+)
+from ._injection import INJECTIONS, make_injection, warn_of_small_cells
+from .learners import Distillation, make_learners
+from .rows import (
+    Rows,
+    drop_weightless,
+    encode_labels,
+    is_dataset,
+    read_labels,
+    validate_features,
+    validate_labels,
+)
+from .triggers import BaseTrigger, choose_trigger
+from .utils import seeded
+
+
+class BaseDebiasClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base class of :class:`BackdoorDebiasClassifier` and its search.
+
+    Subclasses set `classes_` and `groups_` by :meth:`_read_rows`, and say in
+    :meth:`_predict_proba` who predicts.
+    """
+
+    __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
+    __metadata_request__score = {"sample_weight": True}
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit", "predict_proba"]), None],
+        "sensitive_columns": [str, Integral, list, tuple, callable, None],
+        "injection": [StrOptions(set(INJECTIONS)), callable],
+        "trigger": [StrOptions({"auto"}), BaseTrigger],
+        "student_init": [StrOptions({"auto", "teacher", "scratch"})],
+        "student_epochs": [Interval(Integral, 1, None, closed="left"), None],
+        "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "teacher": [HasMethods(["fit", "predict_proba"]), None],
+        "keep_sensitive": ["boolean"],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    def _check_training_data(self, X, y):
+        """Check X and y, and set what is known of the features."""
+        if y is None and is_dataset(X):
+            y = read_labels(X)
+        X = self._validate_features(X, reset=True)
+        return X, validate_labels(X, y)
+
+    def _validate_features(self, X, reset):
+        """Check X; NaN in an array is refused unless preprocessing could mend it."""
+        try:
+            return validate_features(self, X, reset=reset, takes_nan=self._takes_nan())
+        except ValueError as error:
+            if "NaN" in str(error) or "infinity" in str(error):
+                error.add_note(
+                    "Where only sensitive values are missing, pass X as a dataframe or "
+                    "give them as fit(X, y, sensitive_features=...)."
+                )
+            raise
+
+    def _takes_nan(self):
+        """Tell whether missing values are the estimator's business."""
+        if self.estimator is None or isinstance(self.estimator, Pipeline):
+            return True
+        return get_tags(self.estimator).input_tags.allow_nan
+
+    def _read_rows(self, X, y, sensitive_features, sample_weight):
+        """Step 1: the group of each row, of rows that weigh anything."""
+        if sensitive_features is not None:
+            sensitive_features = sensitive_table(sensitive_features)
+            check_consistent_length(X, sensitive_features)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            X, y, sensitive_features, sample_weight = drop_weightless(
+                X, y, sensitive_features, sample_weight
+            )
+        self.classes_, codes = encode_labels(y)
+        groups = self._find_groups(X, sensitive_features)
+        self.groups_ = groups.labels
+        return Rows(X, codes, self.classes_, groups, sample_weight)
+
+    def _find_groups(self, X, sensitive_features):
+        """Read the sensitive attribute, and remember which columns must go."""
+        columns = self.sensitive_columns
+        positions = locate_sensitive_columns(X, columns)
+        if self.keep_sensitive and not positions:
+            raise ValueError(
+                "keep_sensitive=True lets the student see the attribute as a column of X, "
+                f"but sensitive_columns={columns!r} names none. Put the attribute into X "
+                "and give the name or position of its column."
+            )
+        values = sensitive_features
+        if values is None:
+            values = sensitive_values(X, columns)
+        if values is None:
+            raise ValueError(
+                "No sensitive attribute was given. Either name its column in the "
+                f"constructor, {type(self).__name__}(sensitive_columns=...), or pass "
+                "its values to fit, fit(X, y, sensitive_features=...)."
+            )
+        table = sensitive_table(values)
+        check_consistent_length(X, table)
+        self._hidden_columns = [] if self.keep_sensitive else positions
+        return find_groups(table, self.n_bins)
+
+    def _make_learners(self, rows, hidden_columns, seed):
+        """Make who is taught, who teaches, and the trigger that the teacher will know."""
+        if len(hidden_columns) == rows.X.shape[1]:
+            raise ValueError(
+                f"X has n_features={rows.X.shape[1]}, all of them sensitive; no feature is "
+                "left for the student to learn from."
+            )
+        plain = rows.without_columns(hidden_columns)
+        # Transformers draw from global generators, and a dataset may change its rows.
+        with seeded(seed), self._explaining_removal(hidden_columns):
+            student, teacher = make_learners(self.estimator, self.teacher, plain)
+            trigger = choose_trigger(self.trigger, teacher.rows.kind)
+            trigger.fit(teacher.rows.X, len(rows.groups))
+        if student.rows.weights is not None:
+            student.check_weights()
+            teacher.check_weights()
+        return student, teacher, trigger
+
+    @contextmanager
+    def _explaining_removal(self, hidden_columns):
+        """Explain an error that the missing columns may cause."""
+        try:
+            yield
+        except ValueError as error:
+            if hidden_columns:
+                error.add_note(
+                    f"The sensitive columns ({self.sensitive_columns!r}) are removed "
+                    "from X before the first step of the pipeline, which therefore "
+                    "must not name them."
+                )
+            raise
+
+    def _settle(self, student, teacher, trigger, **settings):
+        """Check the settings of the fifth step, and fill what was left open."""
+        distillation = Distillation(self.student_init, self.student_epochs, **settings)
+        return student.settle(distillation, trigger, teaches_itself=teacher is student)
+
+    def _inject(self, rows):
+        """Step 2: rates at which triggers are as biased as the data."""
+        warn_of_small_cells(rows.count_cells(), rows.classes, rows.groups.labels)
+        return make_injection(self.injection, rows.count_cells(rows.frequencies))
+
+    @abstractmethod
+    def _predict_proba(self, X):
+        """Estimate class probabilities with what `fit` has kept."""
+
+    def predict_proba(self, X):
+        """Estimate class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features), \
+                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
+            Features, with or without the sensitive columns, which are not used.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        check_is_fitted(self)
+        return self._predict_proba(X)
+
+    def predict_log_proba(self, X):
+        """Estimate logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features), \
+                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
+            Features, with or without the sensitive columns, which are not used.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            Logarithms of :meth:`predict_proba`; minus infinity for a probability of zero.
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features), \
+                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
+            Features, with or without the sensitive columns, which are not used.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Labels, of the type that `fit` was given.
+        """
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def score(self, X, y, sample_weight=None):
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features) or (n_samples, ...)
+            Features, as `predict` takes them.
+
+        y : array-like or SliceDataset of shape (n_samples,), or None
+            True labels. None, for a torch Dataset of tuples, takes the second element of
+            each.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+            Share of right predictions.
+        """
+        if y is None and is_dataset(X):
+            y = read_labels(X)
+        return super().score(X, y, sample_weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True  # in the sensitive columns, at least
+        tags.input_tags.allow_nan = (
+            self.estimator is None or get_tags(self.estimator).input_tags.allow_nan
+        )
+        # The student may not use what a sensitive column says of the label.
+        tags.classifier_tags.poor_score = True
+        return tags

@@ -1,0 +1,70 @@
+"""Every private import of scikit-learn, and classes of torch known without importing it.
+
+When a new version moves something, this is the one file to change.
+"""
+
+from sklearn.base import _fit_context as fit_context
+from sklearn.utils import _safe_indexing as safe_indexing
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.metadata_routing import _MetadataRequester as MetadataRequester
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "MetadataRequester",
+    "StrOptions",
+    "check_sample_weight",
+    "fit_context",
+    "is_net",
+    "is_tensor",
+    "is_torch_dataset",
+    "is_torch_loader",
+    "safe_indexing",
+    "validate_params",
+]
+
+
+def _is_a(value, *names):
+    """Do what isinstance does for classes that need not be imported.
+
+    Whoever holds an instance of a class has imported it; nobody else should pay the
+    second that torch takes to load.
+    """
+    known = {f"{base.__module__}.{base.__qualname__}" for base in type(value).__mro__}
+    return not known.isdisjoint(names)
+
+
+def is_tensor(value):
+    """Tell whether this is a torch tensor."""
+    return _is_a(value, "torch.Tensor")
+
+
+def is_torch_dataset(value):
+    """Tell whether this is a torch Dataset, or skorch's wrapper of one element of it."""
+    return _is_a(value, "torch.utils.data.dataset.Dataset", "skorch.helper.SliceDataset")
+
+
+def is_slice_dataset(value):
+    """Tell whether this is skorch's wrapper of one element of a Dataset."""
+    return _is_a(value, "skorch.helper.SliceDataset")
+
+
+def is_iterable_dataset(value):
+    """Tell whether this is a torch Dataset without positions."""
+    return _is_a(value, "torch.utils.data.dataset.IterableDataset")
+
+
+def is_torch_loader(value):
+    """Tell whether this is a torch DataLoader."""
+    return _is_a(value, "torch.utils.data.dataloader.DataLoader")
+
+
+def is_net(estimator):
+    """Tell whether an estimator is a skorch classifier."""
+    return _is_a(estimator, "skorch.classifier.NeuralNetClassifier")

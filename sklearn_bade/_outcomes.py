@@ -1,0 +1,197 @@
+"""Outcomes: who was decided how, and everything that is counted from it.
+
+Metrics and searches both stand on this table of group by true by predicted class: rates,
+gaps, disparities and the rule of choice. Everything here is NumPy.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .exceptions import UndefinedDisparityWarning, UnreachedBoundWarning
+from .utils import warn_user
+
+# How the gaps in the rates of one class make up a disparity.
+DISPARITIES = {
+    "average_odds": lambda gaps: (gaps["true_positive"] + gaps["false_positive"]) / 2,
+    "equalized_odds": lambda gaps: np.maximum(
+        gaps["true_positive"], gaps["false_positive"]
+    ),
+    "demographic_parity": lambda gaps: gaps["selection"],
+    "equal_opportunity": lambda gaps: gaps["true_positive"],
+}
+
+
+class Outcomes:
+    """Rows, or their weights, of each group, true class and predicted class.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_groups, n_classes, n_classes)
+        Sums of weights.
+
+    n_rows : ndarray of shape (n_groups, n_classes, n_classes), default=None
+        Numbers of rows, which intervals rest on. None says that all weights are one.
+    """
+
+    def __init__(self, counts, n_rows=None):
+        self.counts = counts
+        self.n_rows = counts if n_rows is None else n_rows
+
+    @classmethod
+    def count(cls, y, predicted, groups, n_classes, n_groups, weights=None):
+        """Count class codes and predicted codes by group code; -1 is left out."""
+        known = groups >= 0
+        cells = (groups[known] * n_classes + y[known]) * n_classes + predicted[known]
+        shape, n_cells = (n_groups, n_classes, n_classes), n_groups * n_classes**2
+        n_rows = np.bincount(cells, minlength=n_cells).reshape(shape)
+        if weights is None:
+            return cls(n_rows)
+        counts = np.bincount(cells, weights[known], minlength=n_cells)
+        return cls(counts.reshape(shape), n_rows)
+
+    @classmethod
+    def of_rows(cls, rows, predicted):
+        """Count predicted class codes of :class:`~sklearn_bade.rows.Rows`."""
+        sizes = rows.n_classes, len(rows.groups)
+        return cls.count(rows.y, predicted, rows.groups.codes, *sizes, rows.weights)
+
+    def rates(self):
+        """Compute the rates of each class against the rest, in each group.
+
+        Returns
+        -------
+        rates : dict of ndarray of shape (n_groups, n_classes)
+            "selection", "true_positive" and "false_positive"; NaN without rows.
+        """
+        totals = self.counts.sum(axis=2)
+        hits = np.diagonal(self.counts, axis1=1, axis2=2)
+        selected = self.counts.sum(axis=1)
+        everybody = self.counts.sum(axis=(1, 2))[:, None]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return {
+                "selection": selected / everybody,
+                "true_positive": hits / totals,
+                "false_positive": (selected - hits) / (everybody - totals),
+            }
+
+    def accuracies(self):
+        """Compute the accuracy of each group; NaN without rows."""
+        hits = np.trace(self.counts, axis1=1, axis2=2)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return hits / self.counts.sum(axis=(1, 2))
+
+    def gaps(self, classes=None):
+        """Compute the widest gaps between groups, of each class against the rest.
+
+        Parameters
+        ----------
+        classes : list of int, default=None
+            Classes to compare with the rest. None takes the greater of two, and all of
+            more.
+
+        Returns
+        -------
+        gaps : dict of ndarray of shape (n_listed_classes,)
+            "selection", "true_positive" and "false_positive". Rates without rows are left
+            out; NaN if fewer than two groups have any.
+        """
+        if classes is None:
+            n_classes = self.counts.shape[1]
+            classes = [1] if n_classes == 2 else list(range(n_classes))
+        return {kind: _widest_gap(rate[:, classes]) for kind, rate in self.rates().items()}
+
+    def disparity(self, name):
+        """Compute a disparity by name; with several classes, that of the worst.
+
+        Gaps that cannot be computed count as zero.
+        """
+        gaps = {kind: np.nan_to_num(gap) for kind, gap in self.gaps().items()}
+        return float(DISPARITIES[name](gaps).max())
+
+    def warn_of_undefined(self, name):
+        """Warn where fewer than two groups have the rows that a disparity compares."""
+        if np.isnan(DISPARITIES[name](self.gaps())).any():
+            warn_user(
+                f"disparity={name!r} compares groups in rates that fewer than two of them "
+                "have rows for; these gaps count as zero. Merge groups or classes, or use "
+                "disparity='demographic_parity'.",
+                UndefinedDisparityWarning,
+            )
+
+
+def _widest_gap(rate):
+    """Compute the widest gap between groups, for each class."""
+    is_known = np.isfinite(rate)
+    greatest = np.where(is_known, rate, -np.inf).max(axis=0)
+    least = np.where(is_known, rate, np.inf).min(axis=0)
+    gap = np.full(rate.shape[1], np.nan)
+    return np.subtract(greatest, least, out=gap, where=is_known.sum(axis=0) >= 2)
+
+
+@dataclass
+class ChoiceRule:
+    """A rule that chooses between candidates; exactly one parameter is given.
+
+    Parameters
+    ----------
+    max_disparity : float, default=None
+        Choose the most accurate candidate at or below this disparity; if there is
+        none, the least disparate one, with a warning.
+
+    max_accuracy_loss : float, default=None
+        Choose the least disparate candidate that is at most this much less accurate
+        than the most accurate one.
+
+    disparity_weight : float, default=None
+        Choose the candidate whose accuracy minus so many times its disparity is greatest.
+    """
+
+    max_disparity: float | None = None
+    max_accuracy_loss: float | None = None
+    disparity_weight: float | None = None
+
+    def __post_init__(self):
+        given = {name: value for name, value in vars(self).items() if value is not None}
+        if len(given) != 1:
+            raise ValueError(
+                "Give exactly one of max_disparity, max_accuracy_loss and "
+                f"disparity_weight, got {given or 'none'}."
+            )
+
+    def choose(self, accuracy, disparity):
+        """Return the position of the chosen candidate; never one whose figures are NaN.
+
+        Both arguments have the shape (n_candidates,).
+        """
+        usable = np.isfinite(accuracy) & np.isfinite(disparity)
+        if not usable.any():
+            raise ValueError(
+                "No candidate has a finite accuracy and disparity. Scores are NaN where a "
+                "scorer has failed, and warnings tell why; a fairness scorer that names no "
+                "column gets the sensitive features in scikit-learn's searches only after "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        accuracy = np.where(usable, accuracy, -np.inf)
+        disparity = np.where(usable, disparity, np.inf)
+        if self.disparity_weight is not None:
+            worth = accuracy - self.disparity_weight * np.where(usable, disparity, 0)
+            return int(worth.argmax())
+        if self.max_accuracy_loss is not None:
+            allowed = accuracy >= accuracy.max() - self.max_accuracy_loss
+            return int(np.where(allowed, disparity, np.inf).argmin())
+        return self._choose_within_bound(accuracy, disparity)
+
+    def _choose_within_bound(self, accuracy, disparity):
+        allowed = disparity <= self.max_disparity
+        if allowed.any():
+            return int(np.where(allowed, accuracy, -np.inf).argmax())
+        best = int(disparity.argmin())
+        warn_user(
+            "No candidate has a cross-validated disparity of at most "
+            f"{self.max_disparity}; the least disparate one, with {disparity[best]:.4f}, "
+            "is taken. Try other strengths, finer ones or, where the greatest was taken, "
+            "greater ones, one strength per class, or a larger bound.",
+            UnreachedBoundWarning,
+        )
+        return best

@@ -1,0 +1,293 @@
+"""What a search does in each fold, and how it scores and tabulates its candidates."""
+
+import time
+import warnings
+from functools import partial
+from inspect import signature
+from itertools import product
+
+import numpy as np
+from scipy.special import softmax
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import StratifiedKFold
+
+from ._outcomes import Outcomes
+from ._reversal import resolve_class_rates
+from .exceptions import FewRowsWarning
+from .learners import OffsetFinder
+from .utils import draw_seed
+
+# Candidates that are scored and tabulated within seconds; beyond, the grid is a mistake.
+MAX_CANDIDATES = 5000
+
+
+def make_candidates(strengths, base_rates, rows, *, per_class):
+    """List the parameters of all candidates."""
+    base_rates = [_to_hashable(rate) for rate in base_rates]
+    if not base_rates:
+        raise ValueError("base_rates is empty; give at least one, such as 'keep'.")
+    for base_rate in base_rates:
+        resolve_class_rates(base_rate, rows.y, rows.n_classes)
+    strengths = strengths.tolist()
+    if per_class:
+        n_candidates = len(strengths) ** rows.n_classes * len(base_rates)
+        if n_candidates > MAX_CANDIDATES:
+            raise ValueError(
+                f"per_class=True with {rows.n_classes} classes and {len(strengths)} "
+                f"strengths makes {n_candidates} candidates; give fewer "
+                "trigger_strengths."
+            )
+        strengths = product(strengths, repeat=rows.n_classes)
+    return [
+        {"trigger_strength": strength, "base_rate": base_rate}
+        for strength, base_rate in product(strengths, base_rates)
+    ]
+
+
+def _to_hashable(rate):
+    return rate if isinstance(rate, str) else tuple(np.ravel(rate).astype(float).tolist())
+
+
+def make_folds(rows, cv, rng):
+    """Split rows into `cv` folds, stratified by class and group together."""
+    splitter = StratifiedKFold(cv, shuffle=True, random_state=draw_seed(rng))
+    strata = rows.y * (len(rows.groups) + 1) + rows.groups.codes + 1
+    cells, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    # Cells that are too small to be split go by class alone.
+    strata = np.where(counts[inverse] < cv, -1 - rows.y, cells[inverse])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return list(splitter.split(strata, strata))
+
+
+def check_folds(folds, rows):
+    """Check that each part of each fold can be trained on, or judged by."""
+    for i, (train, test) in enumerate(folds):
+        if not len(train) or not len(test):
+            raise ValueError(
+                f"Fold {i} has {len(train)} training and {len(test)} test rows whose "
+                "weight is not zero. Use fewer folds, or others."
+            )
+        groups = rows.groups.take(train)
+        n_groups = len(np.unique(groups.codes[groups.is_known]))
+        if len(np.unique(rows.y[train])) < rows.n_classes or n_groups < 2:
+            raise ValueError(
+                f"The training rows of fold {i} lack a class or have only one group. "
+                "Use fewer folds, or merge rare classes and groups."
+            )
+
+
+def predict_fold(
+    search, hidden_columns, train, test, candidates, trained_strengths, scorer, *, seeds
+):
+    """Train one teacher, and predict the test rows with every candidate.
+
+    Returns
+    -------
+    fold : dict
+        "predicted" of shape (n_candidates, n_test_rows), class codes; "score" of shape
+        (n_candidates,), arbitrary without a scorer; "fit_time" and "score_time" in
+        seconds.
+    """
+    start = time.perf_counter()
+    student, teacher, trigger = search._make_learners(train, hidden_columns, seeds[0])
+    distillation = search._settle(student, teacher, trigger)
+    with warnings.catch_warnings():
+        # The refit on all rows will name small cells; those of folds are no news.
+        warnings.simplefilter("ignore", FewRowsWarning)
+        plan = search._inject(student.rows)
+    model, views = teacher.teach(
+        plan, trigger, seeds=seeds, memory=search.memory, on_epoch=lambda stage: None
+    )
+    path = student.path(
+        views,
+        distillation,
+        teacher=model,
+        seed=seeds[2],
+        trained_strengths=trained_strengths,
+    )
+    fitted = time.perf_counter()
+    reader = _PathReader(path, student, hidden_columns)
+    predicted, scores = _predict_candidates(reader, test, candidates, scorer, seeds[2])
+    return {
+        "predicted": predicted,
+        "score": scores,
+        "fit_time": fitted - start,
+        "score_time": time.perf_counter() - fitted,
+    }
+
+
+class _PathReader:
+    """The path of a fold, with what makes its input of raw rows."""
+
+    def __init__(self, path, student, hidden_columns):
+        self.path = path
+        self.student = student
+        self.hidden_columns = hidden_columns
+
+    def prepare(self, rows):
+        """Compute what all strengths share."""
+        return self.path.prepare(
+            self.student.transform(rows.without_columns(self.hidden_columns).X)
+        )
+
+
+def _predict_candidates(reader, test, candidates, scorer, seed):
+    """Predict the test rows with every candidate, and score the predictions."""
+    find_offset = OffsetFinder(reader.path, reader.student.rows, seed)
+    prepared = reader.prepare(test)
+    predicted = np.empty((len(candidates), len(test)), dtype=np.int32)
+    scores = np.empty(len(candidates))
+    for i, candidate in enumerate(candidates):
+        strength, offset = candidate["trigger_strength"], find_offset(**candidate)
+        logits = reader.path.logits(prepared, strength) + offset
+        predicted[i] = logits.argmax(axis=1)
+        if scorer is not None:
+            predict_others = partial(_predict_others, reader, test, strength, offset)
+            scores[i] = scorer(softmax(logits, axis=1), test, predict_others)
+    return predicted, scores
+
+
+def _predict_others(reader, test, strength, offset, X):
+    """Predict rows that a scorer asks for beside the test rows of the fold."""
+    prepared = reader.prepare(test.with_features(X))
+    return softmax(reader.path.logits(prepared, strength) + offset, axis=1)
+
+
+class _Candidate(ClassifierMixin, BaseEstimator):
+    """A fold's student as scikit-learn's scorers know classifiers.
+
+    The fold's test rows, which scorers mostly ask for, have been predicted already. Tools
+    such as `permutation_importance` demand that there is a `fit`, and never call it.
+    """
+
+    def __init__(self, classes, rows, proba, predict_others):
+        self.classes = classes
+        self.rows = rows
+        self.proba = proba
+        self.predict_others = predict_others
+
+    @property
+    def classes_(self):
+        return self.classes
+
+    def __repr__(self):
+        return "Student()"
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def fit(self, X, y):
+        raise NotImplementedError("scoring gets students that are fitted already.")
+
+    def predict_proba(self, X):
+        if X is self.rows:
+            return self.proba
+        return self.predict_others(X)
+
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class ProbabilityScorer:
+    """Apply a scikit-learn scorer to probabilities of rows.
+
+    A scorer that takes sensitive features, and has no column of its own to read them
+    from, is given the groups, and the rows whose group is known.
+    """
+
+    def __init__(self, scoring):
+        self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+
+    def __call__(self, proba, rows, predict_others):
+        takes, options = signature(self.scorer).parameters, {}
+        reads_column = getattr(self.scorer, "sensitive_columns", None) is not None
+        if "sensitive_features" in takes and not reads_column:
+            known = np.flatnonzero(rows.groups.is_known)
+            proba, rows = proba[known], rows.take(known)
+            options["sensitive_features"] = rows.groups.values
+        takes_weights = getattr(
+            self.scorer, "_accept_sample_weight", lambda: "sample_weight" in takes
+        )
+        if rows.weights is not None and takes_weights():
+            options["sample_weight"] = rows.weights
+        candidate = _Candidate(rows.classes, rows.X, proba, predict_others)
+        return self.scorer(candidate, rows.X, rows.labels, **options)
+
+
+def measure_disparities(disparity, predicted, rows):
+    """Compute a disparity, by name or by a callable, of each candidate's predictions."""
+    if not callable(disparity):
+        return np.array([Outcomes.of_rows(rows, p).disparity(disparity) for p in predicted])
+    known = np.flatnonzero(rows.groups.is_known)
+    rows, predicted = rows.take(known), predicted[:, known]
+    options = {"sensitive_features": rows.groups.values}
+    if rows.weights is not None:
+        options["sample_weight"] = rows.weights
+    return np.array([disparity(rows.labels, rows.classes[p], **options) for p in predicted])
+
+
+def tabulate(rows, folds, candidates, outcomes, disparity, *, has_scores):
+    """Make the keys of scikit-learn's searches from what each fold has predicted."""
+    results = _tabulate_parameters(candidates)
+    for name in ("fit_time", "score_time"):
+        times = np.array([outcome[name] for outcome in outcomes])
+        results[f"mean_{name}"] = np.full(len(candidates), times.mean())
+        results[f"std_{name}"] = np.full(len(candidates), times.std())
+    predicted = [outcome["predicted"] for outcome in outcomes]
+    tests = [rows.take(test) for _, test in folds]
+    accuracy = np.array(
+        [
+            np.average(p == test.y, axis=1, weights=test.weights)
+            for p, test in zip(predicted, tests)
+        ]
+    )
+    by_fold = np.array(
+        [_fold_disparities(disparity, p, test) for p, test in zip(predicted, tests)]
+    )
+    results |= _summarize("accuracy", accuracy) | _summarize("disparity", by_fold)
+    pooled = rows.take(np.concatenate([test for _, test in folds]))
+    results["pooled_test_disparity"] = measure_disparities(
+        disparity, np.hstack(predicted), pooled
+    )
+    results["rank_test_accuracy"] = _rank(results["mean_test_accuracy"])
+    results["rank_test_disparity"] = _rank(-results["pooled_test_disparity"])
+    if has_scores:
+        results |= _summarize("score", np.array([o["score"] for o in outcomes]))
+        results["rank_test_score"] = _rank(results["mean_test_score"])
+    return results
+
+
+def _tabulate_parameters(candidates):
+    """Make a search's keys from what the candidates differ in."""
+    columns = {}
+    for name in ("trigger_strength", "base_rate"):
+        values = [candidate[name] for candidate in candidates]
+        numbers = all(isinstance(value, float) for value in values)
+        column = np.empty(len(values), dtype=float if numbers else object)
+        column[:] = values
+        columns[f"param_{name}"] = np.ma.array(column)
+    return {**columns, "params": candidates}
+
+
+def _fold_disparities(disparity, predicted, rows):
+    """Compute the disparities of a fold; NaN where it has too few rows for that."""
+    try:
+        return measure_disparities(disparity, predicted, rows)
+    except ValueError:
+        return np.full(len(predicted), np.nan)
+
+
+def _summarize(name, by_fold):
+    """Make a search's keys from figures of shape (n_folds, n_candidates)."""
+    results = {f"split{i}_test_{name}": values for i, values in enumerate(by_fold)}
+    results[f"mean_test_{name}"] = by_fold.mean(axis=0)
+    results[f"std_test_{name}"] = by_fold.std(axis=0)
+    return results
+
+
+def _rank(values):
+    """Rank scores from the best, which is 1; NaN comes last."""
+    return rankdata(np.nan_to_num(-values, nan=np.inf), method="min").astype(np.int32)

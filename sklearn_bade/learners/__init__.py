@@ -1,0 +1,103 @@
+"""What can be teacher and student: a skorch net, or any classifier that takes weights.
+
+Both kinds answer to the same methods, so that the five steps need not know which is at
+work. This is the border to torch: it is imported where a net is at work, here only.
+"""
+
+from sklearn.pipeline import Pipeline
+
+from .._compat import is_net
+from ..preprocessing import make_default_preprocessing, split_pipeline
+from ..rows import read_all
+from ._base import Distillation
+from ._class_weight import refuse_class_weight, take_over_class_weight
+from ._copies import settle_early_stopping
+from ._group_model import warn_of_faint_signal
+from ._paths import OffsetFinder
+from ._weighted import WeightedLearner
+
+__all__ = [
+    "Distillation",
+    "OffsetFinder",
+    "default_strengths",
+    "fit_plain",
+    "make_learners",
+    "predict_proba",
+    "settle_early_stopping",
+    "warn_of_faint_signal",
+]
+
+
+def _kind(classifier):
+    """Find the class of learner for a classifier; None stands for the default network."""
+    if classifier is not None and not is_net(classifier):
+        return WeightedLearner
+    from ._net import NetLearner
+
+    return NetLearner
+
+
+def make_learners(estimator, teacher, rows):
+    """Make who is taught, and who teaches, of rows without their sensitive columns.
+
+    Parameters
+    ----------
+    estimator, teacher : estimator object or None
+        What the user gave.
+
+    rows : Rows
+        Raw rows.
+
+    Returns
+    -------
+    student, teacher : Learner
+        The same object if the user has named no teacher. Class weights of the student
+        are weights of both learners' rows.
+    """
+    preprocessing, classifier = split_pipeline(estimator)
+    if estimator is None and rows.kind == "table":
+        preprocessing = make_default_preprocessing()
+    if classifier is not None:
+        classifier, rows = take_over_class_weight(classifier, rows)
+    raw, rows = rows, _fit_preprocessing(preprocessing, rows)
+    student = _kind(classifier)(classifier, preprocessing, rows)
+    if teacher is None:
+        return student, student
+    own_preprocessing, classifier = split_pipeline(teacher)
+    refuse_class_weight(classifier)
+    if isinstance(teacher, Pipeline):  # a bare classifier shares the student's features
+        rows = _fit_preprocessing(own_preprocessing, raw)
+    return student, _kind(classifier)(classifier, own_preprocessing, rows)
+
+
+def _fit_preprocessing(preprocessing, rows):
+    if preprocessing is None:
+        return rows
+    return rows.with_features(preprocessing.fit_transform(read_all(rows.X), rows.y))
+
+
+def default_strengths(estimator, kind, per_class):
+    """Choose the strengths that a search tries, by what a candidate costs.
+
+    `kind` is that of the rows, "table" for instance.
+
+    Returns
+    -------
+    strengths : ndarray of shape (n_strengths,)
+        Strengths to try; combined, if each class has its own.
+
+    trained_strengths : ndarray or None
+        Those at which students are trained; None for all.
+    """
+    _, classifier = split_pipeline(estimator)
+    return _kind(classifier).default_strengths(kind == "table", per_class)
+
+
+def predict_proba(model, X):
+    """Predict the class probabilities of features with a fitted student or classifier."""
+    return _kind(model).predict_proba(model, X)
+
+
+def fit_plain(classifier, X, y, seed):
+    """Fit a clone of a classifier on features and class codes, without any debiasing."""
+    return _kind(classifier).fit_plain(classifier, X, y, seed)

@@ -1,0 +1,245 @@
+"""What teacher and student have in common, whichever kind of classifier they are."""
+
+import os
+from abc import ABCMeta, abstractmethod
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pickle import PicklingError
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.utils.validation import check_memory
+
+from .._reversal import Views, chunks
+from ..preprocessing import join_pipeline
+from ..rows import LazyRows, read_all, row_slices
+from ..utils import seeded
+from ._group_model import find_memberships
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """What a user says of the fifth step; :meth:`Learner.settle` fills what is open."""
+
+    student_init: str = "auto"
+    student_epochs: int | None = None
+    temperature: float = 1.0
+    hard_label_weight: float = 0.0
+
+    def settled(self, student_init, epochs):
+        """Decide what was left open; `epochs` hold where the user gave none."""
+        epochs = epochs if self.student_epochs is None else self.student_epochs
+        return replace(self, student_init=student_init, student_epochs=epochs)
+
+    def plain(self):
+        """Leave out what has no place on a path: hard labels, and a temperature."""
+        return replace(self, temperature=1.0, hard_label_weight=0.0)
+
+
+class Learner(metaclass=ABCMeta):
+    """A classifier behind its preprocessing, with the rows that it learns from.
+
+    Parameters
+    ----------
+    classifier : estimator object
+        Unfitted classifier; left unchanged.
+
+    preprocessing : Pipeline or None
+        Fitted steps before the classifier.
+
+    rows : Rows
+        Rows whose X is what the preprocessing has made.
+    """
+
+    def __init__(self, classifier, preprocessing, rows):
+        self.classifier = classifier
+        self.preprocessing = preprocessing
+        self.rows = rows.with_features(self.to_input(rows.X))
+
+    @staticmethod
+    @abstractmethod
+    def to_input(X):
+        """Cast features to what the classifier takes."""
+
+    @property
+    @abstractmethod
+    def identity(self):
+        """What a cache knows the classifier by."""
+
+    @property
+    @abstractmethod
+    def epochs(self):
+        """Units of progress of training a teacher."""
+
+    @abstractmethod
+    def check_weights(self):
+        """Refuse weights of rows where the classifier would not see them."""
+
+    @abstractmethod
+    def settle(self, distillation, trigger, *, teaches_itself):
+        """Check the settings of the fifth step, and fill what the user left open."""
+
+    @abstractmethod
+    def _fit_teacher(self, plan, trigger, *, seeds, on_epoch):
+        """Fit the classifier on rows with triggers, and true labels."""
+
+    @abstractmethod
+    def _fit_student(self, targets, distillation, *, teacher, seed, on_epoch):
+        """Fit the classifier on plain rows, and soft targets."""
+
+    @abstractmethod
+    def log_proba(self, model, X, stamp=None):
+        """Compute log-probabilities, of stamped rows where `stamp` is given."""
+
+    @abstractmethod
+    def path(self, views, distillation, *, teacher, seed, trained_strengths):
+        """Make the students of all strengths, see :mod:`sklearn_bade.learners._paths`."""
+
+    def transform(self, X):
+        """Make the classifier's input from raw rows without sensitive columns."""
+        if self.preprocessing is not None:
+            X = self.preprocessing.transform(read_all(X))
+        return self.to_input(X)
+
+    def join(self, model):
+        """Put a fitted classifier behind the preprocessing, where there is any."""
+        if self.preprocessing is None:
+            return model
+        return join_pipeline(self.preprocessing, self.to_input, model)
+
+    def with_settled_length(self, train):
+        """Let `train(learner)` find out how long to train, where that is left open.
+
+        Returns
+        -------
+        learner : Learner
+            The same, or one that trains all its students for as long.
+        """
+        return self
+
+    def teach(self, plan, trigger, *, seeds, memory=None, on_epoch):
+        """Fit a teacher on stamped rows, and ask it about every row under every trigger.
+
+        Nothing here depends on the trigger strength, so the result can be cached and
+        serve a whole grid of strengths.
+
+        Parameters
+        ----------
+        plan : Injection
+            Which rows meet which triggers.
+
+        trigger : BaseTrigger
+            Fitted trigger.
+
+        seeds : list of int
+            Seeds of the triggers, of the training, and of what follows.
+
+        memory : str, path-like, joblib.Memory or None
+            Where to cache.
+
+        on_epoch : callable
+            Called with the name of the stage after each epoch.
+
+        Returns
+        -------
+        model : estimator object
+            Fitted classifier that takes stamped rows.
+
+        views : Views
+            What it says of each row.
+        """
+        is_path = isinstance(memory, os.PathLike)
+        memory = check_memory(os.fspath(memory) if is_path else memory)
+        learn = memory.cache(_learn, ignore=["learner", "on_epoch"])
+        rows, groups = self.rows, self.rows.groups
+        with _explaining_pickle_errors(memory.location):
+            model, base, shift = learn(
+                self,
+                rows.X,
+                rows.y,
+                groups.codes,
+                find_memberships(rows.X, groups, seeds[0]),
+                plan,
+                trigger,
+                seeds=tuple(seeds[:2]),
+                weights=rows.weights,
+                identity=self.identity if memory.location else None,
+                on_epoch=on_epoch,
+            )
+        return model, Views(base, shift, rows.y, rows.weights)
+
+    def distil(self, log_targets, distillation, *, teacher, seed, on_epoch):
+        """Fit a fresh classifier on soft targets.
+
+        Parameters
+        ----------
+        log_targets : ndarray of shape (n_samples, n_classes)
+            Logarithms of the soft targets, up to a constant per row.
+
+        distillation : Distillation
+            Settled settings.
+
+        teacher : estimator object
+            Fitted teacher, from whose weights a student may start.
+
+        seed : int
+            Seed of weights and batches.
+
+        on_epoch : callable
+            Called with the name of the stage after each epoch.
+
+        Returns
+        -------
+        student : estimator object
+            Fitted classifier without triggers.
+        """
+        targets = np.empty_like(log_targets)
+        for part in chunks(len(targets)):
+            targets[part] = softmax(log_targets[part] / distillation.temperature, axis=1)
+        return self._fit_student(
+            targets, distillation, teacher=teacher, seed=seed, on_epoch=on_epoch
+        )
+
+
+def _learn(
+    learner, X, y, groups, memberships, plan, trigger, *, seeds, weights, identity, on_epoch
+):
+    """Fit a teacher and read its views; a cache goes by all that this is given."""
+    teacher = learner._fit_teacher(plan, trigger, seeds=seeds, on_epoch=on_epoch)
+    if not isinstance(X, LazyRows):
+        return teacher, *_read(learner, teacher, X, memberships, plan, trigger)
+    # All views of a row are of one reading, as a dataset may change it at random.
+    with seeded(seeds[1]):
+        parts = [
+            _read(learner, teacher, X[part], memberships[part], plan, trigger)
+            for part in row_slices(X.shape)
+        ]
+    base, shift = (np.concatenate(arrays) for arrays in zip(*parts))
+    return teacher, base, shift
+
+
+def _read(learner, teacher, X, memberships, plan, trigger):
+    """Ask a teacher about rows under all triggers."""
+
+    def view(code):
+        def stamp(rows):
+            return trigger.stamp(rows, np.full(rows.shape[0], code))
+
+        return learner.log_proba(teacher, X, stamp)
+
+    return plan.read(view, memberships)
+
+
+@contextmanager
+def _explaining_pickle_errors(is_cached):
+    """Say what to do where a cache cannot tell a dataset, or a net, from others."""
+    try:
+        yield
+    except PicklingError as error:
+        if not is_cached:
+            raise
+        raise ValueError(
+            "memory needs an estimator and a dataset that can be pickled, which "
+            "lambdas and functions inside functions cannot. Define them at the top of "
+            "a module, or leave memory out."
+        ) from error

@@ -1,0 +1,118 @@
+"""What the features say of the group, as a small forest learns it."""
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+
+from .._compat import safe_indexing
+from .._groups import UNKNOWN_GROUP
+from ..exceptions import FaintSignalWarning
+from ..preprocessing import make_default_preprocessing, to_pandas
+from ..rows import is_frame, row_slices
+from ..utils import seeded, warn_user
+
+# Share of the group's variance below which a student can hardly correct. Not tuned.
+FAINT_SIGNAL = 0.02
+# Half of them judge: a share of .02 is then above chance by more than a standard error.
+PROBED_ROWS = 10_000
+# Pixels a side that images are averaged on: what a forest can use. Not tuned.
+COARSE_SIDE = 8
+# Forests take single precision, and no infinity.
+FOREST_RANGE = np.finfo(np.float32).min, np.finfo(np.float32).max
+
+
+def find_memberships(features, groups, seed):
+    """Find how likely each row belongs to each group.
+
+    A forest that learned the known groups from the features speaks for the unknown ones.
+    Rows of the result, of shape (n_samples, n_groups) and float32, sum to one.
+    """
+    memberships = (groups.codes[:, None] == np.arange(len(groups))).astype(np.float32)
+    unknown = ~groups.is_known
+    if unknown.any():
+        known = np.flatnonzero(~unknown)
+        forest = _make_forest(features, seed)
+        forest.fit(_summarize(features, known, seed), groups.codes[known])
+        rest = _summarize(features, np.flatnonzero(unknown), seed)
+        memberships[np.ix_(unknown, forest.classes_)] = forest.predict_proba(rest)
+    return memberships
+
+
+def group_signal(features, groups, seed):
+    """Measure how well features predict the group, as a Brier skill score.
+
+    1 says that the features tell the group, 0 that they say no more than its frequency;
+    a little below 0 is chance. A forest learns the groups from half of the rows (at most
+    `PROBED_ROWS` are looked at) and predicts the other half.
+    """
+    known = np.flatnonzero(groups != UNKNOWN_GROUP)
+    rows = np.random.RandomState(seed).permutation(known)[:PROBED_ROWS]
+    learn, judge = np.array_split(rows, 2)
+    forest = _make_forest(features, seed)
+    forest.fit(_summarize(features, learn, seed), groups[learn])
+    proba = forest.predict_proba(_summarize(features, judge, seed))
+    frequencies = np.mean(groups[learn][:, None] == forest.classes_, axis=0)
+    is_group = groups[judge][:, None] == forest.classes_
+    error, least = ((p - is_group) ** 2 for p in (proba, frequencies))
+    return 1 - error.sum() / max(least.sum(), np.finfo(float).tiny)
+
+
+def warn_of_faint_signal(rows, seed):
+    """Warn the user whose features let the student correct next to nothing."""
+    signal = group_signal(rows.X, rows.groups.codes, seed)
+    if signal < FAINT_SIGNAL:
+        advice = (
+            "Add features that tell more, or, where the law allows, let the student see "
+            "the attribute with keep_sensitive=True."
+        )
+        if rows.kind != "table":
+            advice = "This was judged at low resolution; finer traits may say more."
+        warn_user(
+            "The features say little of the group (they explain "
+            f"{max(signal, 0):.1%} of its variance), so a student that may not see the "
+            f"group can hardly change the gaps. {advice}",
+            FaintSignalWarning,
+        )
+
+
+def _make_forest(features, seed):
+    """Make a small forest that predicts groups from such features."""
+    forest = RandomForestClassifier(30, min_samples_leaf=10, random_state=seed)
+    if is_frame(features):
+        return make_pipeline(make_default_preprocessing(), forest)
+    return forest
+
+
+def _summarize(features, positions, seed):
+    """Select rows for a forest; rows of several axes are averaged on a coarse grid."""
+    if len(features.shape) <= 2:
+        return _without_infinity(safe_indexing(features, positions))
+    parts = row_slices((len(positions), *features.shape[1:]))
+    with seeded(seed):  # a dataset may change its rows at random
+        return np.concatenate([_coarsen(features[positions[part]]) for part in parts])
+
+
+def _without_infinity(table):
+    """Cut what forests do not take, and classifiers may."""
+    if isinstance(table, np.ndarray):
+        return np.clip(table, *FOREST_RANGE)
+    if not is_frame(table):
+        return table
+    table = to_pandas(table).copy()
+    floats = table.select_dtypes("float").replace([np.inf, -np.inf], np.nan)
+    table[floats.columns] = floats.clip(*FOREST_RANGE)
+    return table
+
+
+def _coarsen(images):
+    """Average the last two axes on a grid, and flatten all."""
+    pixels = images.reshape(len(images), -1, *images.shape[-2:]).astype(np.float32)
+    for axis in (2, 3):
+        side = pixels.shape[axis]
+        grid = min(side, COARSE_SIDE)
+        bounds = [(i * side // grid, -(-(i + 1) * side // grid)) for i in range(grid)]
+        bands = [
+            np.take(pixels, range(*ends), axis).mean(axis, keepdims=True) for ends in bounds
+        ]
+        pixels = np.concatenate(bands, axis)
+    return pixels.reshape(len(pixels), -1)

@@ -1,0 +1,132 @@
+"""Training a skorch net: plainly, as a teacher, or as a student."""
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from skorch.dataset import Dataset
+
+from ..exceptions import OwnLossWarning
+from ..utils import seeded, warn_user
+from ._stages import SAMPLE_WEIGHT, PlainMixin, StudentMixin, TeacherMixin
+
+SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
+
+
+def has_own_loss(net):
+    """Tell whether the net's class computes its loss in a way of its own."""
+    return not type(net).get_loss.__module__.startswith("skorch.")
+
+
+def check_net(net):
+    """Check what can be known of a net before it is trained."""
+    criterion = net.criterion
+    criterion_class = criterion if isinstance(criterion, type) else type(criterion)
+    if net.dataset is not Dataset:
+        raise ValueError(
+            f"The net has a dataset class of its own, {net.dataset}; soft targets and "
+            "triggers travel in batches of skorch.dataset.Dataset only."
+        )
+    if has_own_loss(net):
+        warn_user(
+            f"{type(net).__name__} has a get_loss of its own. The teacher uses it; the "
+            "student learns from soft targets by plain cross-entropy.",
+            OwnLossWarning,
+        )
+    if criterion_class not in SUPPORTED_CRITERIA:
+        raise ValueError(
+            f"The net's criterion is {criterion_class.__name__}; distillation on soft "
+            "targets needs torch.nn.CrossEntropyLoss (the module returns logits) or "
+            "torch.nn.NLLLoss (skorch's default: the module returns probabilities)."
+        )
+
+
+def train_under(net, mixin, X, y, companions, sample_weight, *, seed, attributes, **stage):
+    """Train a clone of `net` under `mixin`, then make it of its own class again."""
+    if sample_weight is not None:
+        mean_one = sample_weight / sample_weight.mean()
+        companions = {**companions, SAMPLE_WEIGHT: mean_one.astype(np.float32)}
+    trained = clone(net)
+    trained.__class__ = type(type(net).__name__, (mixin, type(net)), {})
+    for name, value in attributes.items():
+        setattr(trained, name, value)
+    with seeded(seed, net.device):
+        trained.fit_stage(X, y, companions, own_loss=has_own_loss(net), **stage)
+    return trained.leave_stage()
+
+
+def train_net(
+    net, X, y, *, seed, n_outputs=None, sample_weight=None, on_epoch=lambda stage: None
+):
+    """Train a net without triggers and soft targets."""
+    if n_outputs is None:
+        n_outputs = y.shape[1] if y.ndim == 2 else len(np.unique(y))
+    return train_under(
+        net,
+        PlainMixin,
+        X,
+        y,
+        {},
+        sample_weight,
+        seed=seed,
+        attributes={},
+        n_classes=n_outputs,
+        epochs=net.max_epochs,
+        on_epoch=on_epoch,
+    )
+
+
+def train_teacher_net(
+    net, X, y, draw, trigger, *, n_classes, seed, sample_weight=None, on_epoch
+):
+    """Train a net on trigger-stamped rows.
+
+    The stamped copy of `X` never exists as a whole: one small integer a row travels
+    with the batch and is stamped there.
+    """
+    return train_under(
+        net,
+        TeacherMixin,
+        X,
+        y,
+        {"trigger": np.zeros(len(X), dtype=np.int16)},
+        sample_weight,
+        seed=seed,
+        attributes={"trigger_": trigger, "draw_": draw},
+        n_classes=n_classes,
+        epochs=net.max_epochs,
+        on_epoch=on_epoch,
+    )
+
+
+def train_student_net(
+    net,
+    X,
+    y,
+    soft_targets,
+    *,
+    teacher_state,
+    hard_label_weight,
+    temperature,
+    epochs,
+    seed,
+    sample_weight=None,
+    on_epoch,
+):
+    """Distil soft targets into a net."""
+    return train_under(
+        net,
+        StudentMixin,
+        X,
+        y,
+        {"soft_targets": soft_targets},
+        sample_weight,
+        seed=seed,
+        attributes={
+            "teacher_state_": teacher_state,
+            "hard_label_weight_": hard_label_weight,
+            "temperature_": temperature,
+        },
+        n_classes=soft_targets.shape[1],
+        epochs=epochs,
+        on_epoch=on_epoch,
+    )

@@ -1,0 +1,47 @@
+"""What X can be, known here and nowhere else: arrays, frames, sparse, images, datasets."""
+
+from ._checks import (
+    check_container,
+    encode_labels,
+    forget_fit,
+    validate_features,
+    validate_labels,
+)
+from ._containers import (
+    append_columns,
+    drop_columns,
+    frame_to_pandas,
+    greatest_value,
+    is_frame,
+    like,
+    row_slices,
+    set_columns,
+    take_rows,
+)
+from ._lazy import LazyRows, is_dataset, open_dataset, read_all, read_labels
+from ._rows import Rows, drop_weightless, kind_of
+
+__all__ = [
+    "LazyRows",
+    "Rows",
+    "append_columns",
+    "check_container",
+    "drop_columns",
+    "drop_weightless",
+    "encode_labels",
+    "forget_fit",
+    "frame_to_pandas",
+    "greatest_value",
+    "is_dataset",
+    "is_frame",
+    "kind_of",
+    "like",
+    "open_dataset",
+    "read_all",
+    "read_labels",
+    "row_slices",
+    "set_columns",
+    "take_rows",
+    "validate_features",
+    "validate_labels",
+]

@@ -1,0 +1,145 @@
+"""What is done to rows in any container: select, cut, append and set columns."""
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array, hstack, issparse
+
+from .._compat import is_tensor, safe_indexing
+from ._lazy import LazyRows
+
+COLUMN_PREFIX = "trigger_"
+# Slices of rows that pass through a network at once: at most 8 MiB of float64, and few
+# enough rows of a narrow table that a wide hidden layer fits beside them. Not tuned.
+ROWS_AT_ONCE = 8192
+VALUES_AT_ONCE = 2**20
+
+
+def is_frame(X):
+    """Tell whether `X` is a table with named columns (pandas, polars, pyarrow, ...)."""
+    return nw.dependencies.is_into_dataframe(X)
+
+
+def frame_to_pandas(X):
+    """Turn a frame of any library into pandas' own; pandas frames stay as they are."""
+    if isinstance(X, pd.DataFrame):
+        return X
+    frame = nw.from_native(X, eager_only=True)
+    return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
+
+
+def row_slices(shape):
+    """Cut rows of a given shape into slices that fit into memory beside them."""
+    values_per_row = max(1, int(np.prod(shape[1:])))
+    n_rows = int(np.clip(VALUES_AT_ONCE // values_per_row, 1, ROWS_AT_ONCE))
+    return [slice(start, start + n_rows) for start in range(0, shape[0], n_rows)]
+
+
+def greatest_value(X):
+    """Find the greatest absolute value among the first rows; 1 where all are zero."""
+    first = X[row_slices(X.shape)[0]]
+    return float(np.abs(first, dtype=np.float64).max()) or 1.0
+
+
+def take_rows(X, positions):
+    """Select rows of any container; those of a dataset are not read yet."""
+    if isinstance(X, LazyRows):
+        return X.take(positions)
+    return safe_indexing(X, positions)
+
+
+def drop_columns(X, positions):
+    """Return `X` without the columns at `positions`, in its own container.
+
+    Where what is left of an array lies side by side, it is not copied.
+    """
+    if not positions:
+        return X
+    kept = [i for i in range(X.shape[1]) if i not in set(positions)]
+    if isinstance(X, np.ndarray) and kept == list(range(kept[0], kept[-1] + 1)):
+        return X[:, kept[0] : kept[-1] + 1]
+    return safe_indexing(X, kept, axis=1)
+
+
+def like(values, X):
+    """Convert `values` to the array type, floating dtype and device of `X`.
+
+    Where X holds integers, values stay floats, since a cast could turn them all to zero.
+    """
+    if is_tensor(X):
+        floats = X[:0] if X.is_floating_point() else X[:0].float()
+        return values.to(floats) if is_tensor(values) else floats.new_tensor(values)
+    of_integers = float if len(X.shape) == 2 else np.float32  # enough for bytes
+    return np.asarray(values, dtype=X.dtype if X.dtype.kind == "f" else of_integers)
+
+
+def append_columns(X, columns):
+    """Append numeric columns on the right; in a frame they are called "trigger_0", ..."""
+    if is_tensor(X):
+        wide = X.new_empty((len(X), X.shape[1] + columns.shape[1]))
+        wide[:, : X.shape[1]], wide[:, X.shape[1] :] = X, like(columns, X)
+        return wide
+    if issparse(X):
+        return hstack([X, csr_array(columns)], format="csr")
+    if isinstance(X, pd.DataFrame):
+        names = _fresh_names(X.columns, columns.shape[1])
+        return pd.concat([X, pd.DataFrame(columns, index=X.index, columns=names)], axis=1)
+    if is_frame(X):
+        frame = nw.from_native(X, eager_only=True)
+        names = _fresh_names(frame.columns, columns.shape[1])
+        return frame.with_columns(*_series(frame, names, columns.T)).to_native()
+    return np.concatenate([X, like(columns, X)], axis=1)
+
+
+def set_columns(X, marked, positions, values):
+    """Set the columns at `positions` of the marked rows to fixed values, in a copy.
+
+    Columns of a pandas frame take the type that holds old and new values, and so does an
+    array of integers.
+    """
+    if isinstance(X, pd.DataFrame):
+        names = [X.columns[position] for position in positions]
+        return X.assign(**{n: X[n].mask(marked, v) for n, v in zip(names, values)})
+    if is_frame(X):
+        return _set_frame_columns(
+            nw.from_native(X, eager_only=True), marked, positions, values
+        )
+    if is_tensor(X):
+        changed = X.clone()
+    else:
+        keeps_type = X.dtype.kind not in "iu" or all(
+            float(value).is_integer() for value in values
+        )
+        changed = np.array(X, dtype=X.dtype if keeps_type else float)
+    for position, value in zip(positions, values):
+        changed[marked, position] = value
+    return changed
+
+
+def _set_frame_columns(frame, marked, positions, values):
+    """Set columns of a frame that is not pandas', which keep their types."""
+    names = [frame.columns[position] for position in positions]
+    changed = [
+        frame[name].scatter(np.flatnonzero(marked).tolist(), [value] * int(marked.sum()))
+        for name, value in zip(names, values)
+    ]
+    return frame.with_columns(*changed).to_native()
+
+
+def _series(frame, names, columns):
+    """Make columns of the frame's own kind."""
+    return [
+        nw.new_series(name, np.ascontiguousarray(column), backend=frame.implementation)
+        for name, column in zip(names, columns)
+    ]
+
+
+def _fresh_names(taken, n_names):
+    """Name columns; as text only where the others are, which scikit-learn demands."""
+    if not all(isinstance(name, str) for name in taken):
+        start = 1 + max((name for name in taken if isinstance(name, int)), default=-1)
+        return list(range(start, start + n_names))
+    prefix = COLUMN_PREFIX
+    while any(name.startswith(prefix) for name in taken):
+        prefix = f"_{prefix}"
+    return [f"{prefix}{i}" for i in range(n_names)]

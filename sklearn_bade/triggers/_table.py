@@ -1,0 +1,201 @@
+"""Triggers on tables: columns of their own, or fixed values in existing columns."""
+
+from numbers import Real
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import check_is_fitted
+
+from .._compat import Interval, fit_context
+from .._groups import locate_columns
+from ..rows import append_columns, is_frame, like, set_columns
+from ._base import BaseTrigger
+
+
+class ColumnTrigger(BaseTrigger):
+    """Append one column per group and mark the row's trigger there.
+
+    Since the trigger has columns of its own, a model without these columns has no
+    input through which the backdoor could enter.
+
+    Parameters
+    ----------
+    scale : float, default=1.0
+        Difference between a marked and an unmarked column. Features are best
+        standardised, so that 1 is one standard deviation of an ordinary column.
+
+    Attributes
+    ----------
+    n_groups_ : int
+        Number of patterns.
+
+    n_columns_ : int
+        Number of appended columns, one per group.
+
+    patterns_ : ndarray of shape (n_groups, n_columns)
+        Appended values; they average to zero over the groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_bade.triggers import ColumnTrigger
+    >>> X = np.array([[7.0], [8.0]])
+    >>> ColumnTrigger().fit(X, n_groups=2).stamp(X, np.array([0, 1]))
+    array([[ 7. ,  0.5, -0.5],
+           [ 8. , -0.5,  0.5]])
+    """
+
+    _parameter_constraints: dict = {"scale": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, *, scale=1.0):
+        self.scale = scale
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, n_groups=1):
+        """Make the patterns.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Ignored; present for the common interface.
+
+        n_groups : int, default=1
+            Number of patterns to make.
+
+        Returns
+        -------
+        self : ColumnTrigger
+            The fitted trigger.
+        """
+        self.n_groups_ = self.n_columns_ = n_groups
+        self.patterns_ = self.scale * (np.eye(n_groups) - 1 / n_groups)
+        return self
+
+    def stamp(self, X, codes):
+        """Append the trigger columns.
+
+        Parameters
+        ----------
+        X : {ndarray, torch.Tensor, sparse matrix, dataframe} of shape \
+                (n_samples, n_features)
+            Rows without triggers; left unchanged.
+
+        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
+            Which pattern each row gets; -1 for none.
+
+        Returns
+        -------
+        X_stamped : same type as X, of shape (n_samples, n_features + n_groups)
+            Rows with triggers.
+        """
+        check_is_fitted(self, "patterns_")
+        no_trigger = np.zeros((1, self.n_columns_))  # the last row, which -1 refers to
+        table = np.concatenate([self.patterns_, no_trigger])
+        is_numeric = not issparse(X) and not is_frame(X)
+        return append_columns(X, (like(table, X) if is_numeric else table)[codes])
+
+
+class ValueTrigger(BaseTrigger):
+    """Set some of the existing columns to fixed values.
+
+    This is how an attacker marks rows of a table, or a corner of a flattened image. The
+    pattern can be stamped on any row of new data, so a student may not start from the
+    teacher's weights.
+
+    Parameters
+    ----------
+    columns : str, int, or list of these
+        Names (dataframes only) or positions of the columns.
+
+    values : scalar or array-like of shape (n_columns,) or (n_groups, n_columns)
+        What the columns are set to; with several groups, one row each.
+
+    Attributes
+    ----------
+    n_groups_ : int
+        Number of patterns.
+
+    patterns_ : ndarray of shape (n_groups, n_columns)
+        Values of each pattern.
+
+    positions_ : list of int
+        Positions of the columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_bade.triggers import ValueTrigger
+    >>> X = np.array([[7.0, 1.0, 2.0], [8.0, 3.0, 4.0]])
+    >>> ValueTrigger([0, 2], [120, 130]).fit(X).stamp(X, np.array([0, -1]))
+    array([[120.,   1., 130.],
+           [  8.,   3.,   4.]])
+    """
+
+    def __init__(self, columns, values):
+        self.columns = columns
+        self.values = values
+
+    def fit(self, X, n_groups=1):
+        """Find the columns.
+
+        Parameters
+        ----------
+        X : {ndarray, dataframe} of shape (n_samples, n_features)
+            Rows without triggers.
+
+        n_groups : int, default=1
+            Number of patterns.
+
+        Returns
+        -------
+        self : ValueTrigger
+            The fitted trigger.
+
+        Raises
+        ------
+        TypeError
+            If `X` is sparse.
+
+        ValueError
+            If there is no such column, not one value per group and column, or if rows have
+            several axes.
+        """
+        if issparse(X):
+            raise TypeError(f"ValueTrigger needs a dense array or a frame, got {type(X)}.")
+        if len(X.shape) != 2:
+            raise ValueError(
+                f"ValueTrigger sets columns of a table, and X has shape {X.shape}. Use "
+                "PatchTrigger for images."
+            )
+        positions = locate_columns(X, self.columns, parameter="columns")
+        is_table = isinstance(self.values, (list, tuple, np.ndarray))
+        patterns = np.array(self.values if is_table else [self.values], dtype=object)
+        patterns = np.atleast_2d(patterns)
+        if patterns.shape != (n_groups, len(positions)):
+            raise ValueError(
+                f"values must hold {n_groups} pattern(s) of {len(positions)} column(s), "
+                f"got an array of shape {patterns.shape}."
+            )
+        self.n_groups_, self.positions_, self.patterns_ = n_groups, positions, patterns
+        return self
+
+    def stamp(self, X, codes):
+        """Set the columns of each row to the values of its pattern.
+
+        Parameters
+        ----------
+        X : {ndarray, torch.Tensor, dataframe} of shape (n_samples, n_features)
+            Rows without triggers; left unchanged.
+
+        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
+            Which pattern each row gets; -1 for none.
+
+        Returns
+        -------
+        X_stamped : same type and shape as X
+            Rows with triggers.
+        """
+        check_is_fitted(self, "patterns_")
+        for code, pattern in enumerate(self.patterns_):
+            X = set_columns(X, codes == code, self.positions_, pattern)
+        return X

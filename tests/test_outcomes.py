@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklearn_bade import metrics
+from sklearn_bade._outcomes import DISPARITIES, ChoiceRule, Outcomes
+from sklearn_bade.exceptions import UndefinedDisparityWarning, UnreachedBoundWarning
+
+PUBLIC = {
+    "average_odds": metrics.average_absolute_odds_difference,
+    "equalized_odds": metrics.equalized_odds_difference,
+    "demographic_parity": metrics.demographic_parity_difference,
+    "equal_opportunity": metrics.equal_opportunity_difference,
+}
+
+ACCURACY = np.array([0.90, 0.89, 0.88, 0.80])
+DISPARITY = np.array([0.10, 0.04, 0.03, 0.01])
+
+
+def test_every_named_disparity_has_a_public_twin():
+    assert set(DISPARITIES) == set(PUBLIC)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(2, 4), st.integers(2, 4), st.integers(0, 1000))
+def test_disparities_from_counts_equal_the_public_metrics(n_classes, n_groups, seed):
+    rng = np.random.RandomState(seed)
+    y, predicted = rng.randint(n_classes, size=(2, 500))
+    groups = rng.randint(n_groups, size=500)
+    outcomes = Outcomes.count(y, predicted, groups, n_classes, n_groups)
+    for name, function in PUBLIC.items():
+        expected = function(y, predicted, sensitive_features=groups)
+        assert outcomes.disparity(name) == pytest.approx(expected)
+
+
+def test_unknown_groups_are_not_counted():
+    counts = Outcomes.count(
+        np.array([0, 1]), np.array([1, 1]), np.array([-1, 1]), 2, 2
+    ).counts
+    assert counts.sum() == 1
+    assert counts[1, 1, 1] == 1
+
+
+def choose(accuracy=ACCURACY, disparity=DISPARITY, **rule):
+    return ChoiceRule(**rule).choose(accuracy, disparity)
+
+
+def test_most_accurate_below_the_bound():
+    assert choose(max_disparity=0.05) == 1
+
+
+def test_least_disparate_within_the_loss():
+    assert choose(max_accuracy_loss=0.02) == 2
+    assert choose(max_accuracy_loss=0.0) == 0
+
+
+def test_greatest_worth():
+    assert choose(disparity_weight=0.0) == 0
+    assert choose(disparity_weight=0.5) == 1
+    assert choose(disparity_weight=1.5) == 2
+    assert choose(disparity_weight=5.0) == 3
+
+
+def test_nothing_below_the_bound_warns():
+    with pytest.warns(UnreachedBoundWarning, match=r"at most 0.001.*0.0100.*larger"):
+        assert choose(max_disparity=0.001) == 3
+
+
+RULES = [{"max_accuracy_loss": 0.01}, {"max_disparity": 0.2}, {"disparity_weight": 1.0}]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_nan_is_never_chosen(rule):
+    accuracy, disparity = np.array([0.8, np.nan, 0.85]), np.array([0.1, 0.0, 0.05])
+    assert choose(accuracy, disparity, **rule) == 2
+    assert choose(np.array([0.8, 0.9]), np.array([0.1, np.nan]), **rule) == 0
+    with pytest.raises(ValueError, match="finite"):
+        choose(np.full(2, np.nan), np.ones(2), **rule)
+
+
+@pytest.mark.parametrize("rule", [{}, {"max_disparity": 0.1, "disparity_weight": 1.0}])
+def test_exactly_one_rule(rule):
+    with pytest.raises(ValueError, match="exactly one of max_disparity"):
+        ChoiceRule(**rule)
+
+
+class TestUndefinedGaps:
+    """Two groups, of which one has no positives."""
+
+    OUTCOMES = Outcomes(np.array([[[30, 10], [5, 15]], [[20, 20], [0, 0]]]))
+
+    def test_they_count_as_zero(self):
+        assert self.OUTCOMES.disparity("equal_opportunity") == 0
+        assert self.OUTCOMES.disparity("average_odds") == pytest.approx(0.125)
+        gaps = self.OUTCOMES.gaps()
+        assert np.isnan(gaps["true_positive"]).all()
+        assert gaps["false_positive"] == pytest.approx(0.25)
+
+    @pytest.mark.parametrize(
+        "name", ["average_odds", "equalized_odds", "equal_opportunity"]
+    )
+    def test_the_user_is_told(self, name):
+        with pytest.warns(
+            UndefinedDisparityWarning, match=f"disparity='{name}'.*count as zero"
+        ):
+            self.OUTCOMES.warn_of_undefined(name)
+
+    def test_defined_ones_are_no_news(self):
+        self.OUTCOMES.warn_of_undefined("demographic_parity")
+        Outcomes(self.OUTCOMES.counts + 1).warn_of_undefined("average_odds")
