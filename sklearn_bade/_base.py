@@ -5,11 +5,10 @@ from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
 from numbers import Integral
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_consistent_length
 
 from ._compat import HasMethods, Interval, StrOptions, check_sample_weight
 from ._groups import (
@@ -30,10 +29,10 @@ from .rows import (
     validate_labels,
 )
 from .triggers import BaseTrigger, choose_trigger
-from .utils import seeded
+from .utils import PredictByProbabilityMixin, seeded
 
 
-class BaseDebiasClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of :class:`BackdoorDebiasClassifier` and its search.
 
     Subclasses set `classes_` and `groups_` by :meth:`_read_rows`, and say in
@@ -131,7 +130,7 @@ class BaseDebiasClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
             )
         plain = rows.without_columns(hidden_columns)
         # Transformers draw from global generators, and a dataset may change its rows.
-        with seeded(seed), self._explaining_removal(hidden_columns):
+        with seeded(seed), self._explaining_removal(rows.X, hidden_columns):
             student, teacher = make_learners(self.estimator, self.teacher, plain)
             trigger = choose_trigger(self.trigger, teacher.rows.kind)
             trigger.fit(teacher.rows.X, len(rows.groups))
@@ -141,12 +140,17 @@ class BaseDebiasClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
         return student, teacher, trigger
 
     @contextmanager
-    def _explaining_removal(self, hidden_columns):
-        """Explain an error that the missing columns may cause."""
+    def _explaining_removal(self, X, hidden_columns):
+        """Explain an error that speaks of columns, where some have been removed."""
         try:
             yield
         except ValueError as error:
-            if hidden_columns:
+            names = getattr(X, "columns", [])
+            words = [
+                "features must be",
+                *(str(names[i]) for i in hidden_columns if len(names)),
+            ]
+            if hidden_columns and any(word in str(error) for word in words):
                 error.add_note(
                     f"The sensitive columns ({self.sensitive_columns!r}) are removed "
                     "from X before the first step of the pipeline, which therefore "
@@ -167,60 +171,6 @@ class BaseDebiasClassifier(ClassifierMixin, BaseEstimator, metaclass=ABCMeta):
     @abstractmethod
     def _predict_proba(self, X):
         """Estimate class probabilities with what `fit` has kept."""
-
-    def predict_proba(self, X):
-        """Estimate class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features), \
-                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
-            Features, with or without the sensitive columns, which are not used.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
-        return self._predict_proba(X)
-
-    def predict_log_proba(self, X):
-        """Estimate logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features), \
-                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
-            Features, with or without the sensitive columns, which are not used.
-
-        Returns
-        -------
-        log_proba : ndarray of shape (n_samples, n_classes)
-            Logarithms of :meth:`predict_proba`; minus infinity for a probability of zero.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features), \
-                (n_samples, n_features - n_sensitive_columns) or (n_samples, ...)
-            Features, with or without the sensitive columns, which are not used.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels, of the type that `fit` was given.
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
 
     def score(self, X, y, sample_weight=None):
         """Compute the accuracy.

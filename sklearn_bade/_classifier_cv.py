@@ -258,14 +258,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
                 (n_samples, n_features) or (n_samples, ...)
             Training data, see :meth:`BackdoorDebiasClassifier.fit`.
 
-        y : array-like or SliceDataset of shape (n_samples,), or None
-            Class labels of any type. None, for a torch Dataset of tuples, takes the
-            second element of each.
-
-        sensitive_features : array-like or dataframe of shape (n_samples,) or \
-                (n_samples, n_columns), default=None
-            Sensitive values of the rows; they take precedence over the columns named
-            by `sensitive_columns`, which are removed from X all the same.
+        y, sensitive_features
+            See :meth:`BackdoorDebiasClassifier.fit`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, in training and in the figures that the choice is made

@@ -14,21 +14,6 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.metadata_routing import _MetadataRequester as MetadataRequester
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
-__all__ = [
-    "HasMethods",
-    "Interval",
-    "MetadataRequester",
-    "StrOptions",
-    "check_sample_weight",
-    "fit_context",
-    "is_net",
-    "is_tensor",
-    "is_torch_dataset",
-    "is_torch_loader",
-    "safe_indexing",
-    "validate_params",
-]
-
 
 def _is_a(value, *names):
     """Do what isinstance does for classes that need not be imported.

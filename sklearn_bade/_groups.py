@@ -12,13 +12,13 @@ import pandas as pd
 from ._compat import safe_indexing
 from .rows import frame_to_pandas, is_frame, read_all
 
-DEFAULT_BINS = 2
+DEFAULT_BINS = 2  # the fewest groups that can be compared
 # Numeric columns with more distinct values are cut into bins. Not tuned: ages in years
 # and incomes lie above it, codes of a survey's answers mostly below.
 MAX_DISTINCT_VALUES = 10
 # With more groups than this, or than half of the rows, an attribute is an identifier.
 MANY_GROUPS = 50
-UNKNOWN_GROUP = -1
+UNKNOWN_GROUP = -1  # what pandas.factorize gives to missing values
 NO_TRIGGER = -1  # the mark of no group
 
 
@@ -60,28 +60,9 @@ class Groups:
 
 
 def locate_columns(X, columns, parameter="sensitive_columns"):
-    """Find the positions of columns in `X`, in the order given.
+    """Find the positions of columns in `X`, given by name or position, or a list of these.
 
-    Parameters
-    ----------
-    X : {array-like, dataframe} of shape (n_samples, n_features)
-        The features.
-
-    columns : str, int, or list of these
-        Names (dataframes only) or positions of the columns.
-
-    parameter : str, default="sensitive_columns"
-        What the user calls them, for messages.
-
-    Returns
-    -------
-    positions : list of int
-        Positions of the columns.
-
-    Raises
-    ------
-    ValueError
-        If a name or a position is not in `X`; the message lists what is.
+    Messages call them `parameter`, as the user does, and list what X has.
     """
     listed = columns if isinstance(columns, (list, tuple)) else [columns]
     if not listed:
@@ -161,28 +142,11 @@ def sensitive_table(values):
 
 
 def find_groups(table, n_bins=DEFAULT_BINS):
-    """Divide rows into groups by their sensitive values.
+    """Divide rows into groups by their sensitive values, see :func:`sensitive_table`.
 
-    Parameters
-    ----------
-    table : pandas.DataFrame of shape (n_samples, n_columns)
-        Sensitive values, see :func:`sensitive_table`.
-
-    n_bins : int, default=2
-        Number of quantile intervals for a numeric column with more than
-        `MAX_DISTINCT_VALUES` distinct values.
-
-    Returns
-    -------
-    groups : Groups
-        Labels are values, or tuples of values for several columns, in sorted order;
-        intervals appear as strings such as ``"(17.0, 37.0]"``.
-
-    Raises
-    ------
-    ValueError
-        If all rows are missing, or if there is only one group, or one for every other
-        row.
+    Labels are values, or tuples of values for several columns, in sorted order. A numeric
+    column of more than `MAX_DISTINCT_VALUES` values is cut into `n_bins` quantile
+    intervals, which appear as strings such as ``"(17.0, 37.0]"``.
     """
     columns = [_encode_column(table[name], n_bins) for name in table.columns]
     shape = [len(values) for _, values, _ in columns]

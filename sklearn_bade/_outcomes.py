@@ -25,13 +25,8 @@ DISPARITIES = {
 class Outcomes:
     """Rows, or their weights, of each group, true class and predicted class.
 
-    Parameters
-    ----------
-    counts : ndarray of shape (n_groups, n_classes, n_classes)
-        Sums of weights.
-
-    n_rows : ndarray of shape (n_groups, n_classes, n_classes), default=None
-        Numbers of rows, which intervals rest on. None says that all weights are one.
+    `counts`, of shape (n_groups, n_classes, n_classes), are sums of weights, and `n_rows`
+    numbers of rows, which intervals rest on; None says that all weights are one.
     """
 
     def __init__(self, counts, n_rows=None):
@@ -57,12 +52,9 @@ class Outcomes:
         return cls.count(rows.y, predicted, rows.groups.codes, *sizes, rows.weights)
 
     def rates(self):
-        """Compute the rates of each class against the rest, in each group.
+        """Compute rates of each class against the rest, of shape (n_groups, n_classes).
 
-        Returns
-        -------
-        rates : dict of ndarray of shape (n_groups, n_classes)
-            "selection", "true_positive" and "false_positive"; NaN without rows.
+        "selection", "true_positive" and "false_positive"; NaN without rows.
         """
         totals = self.counts.sum(axis=2)
         hits = np.diagonal(self.counts, axis1=1, axis2=2)
@@ -82,19 +74,11 @@ class Outcomes:
             return hits / self.counts.sum(axis=(1, 2))
 
     def gaps(self, classes=None):
-        """Compute the widest gaps between groups, of each class against the rest.
+        """Compute the widest gaps between groups in each of :meth:`rates`.
 
-        Parameters
-        ----------
-        classes : list of int, default=None
-            Classes to compare with the rest. None takes the greater of two, and all of
-            more.
-
-        Returns
-        -------
-        gaps : dict of ndarray of shape (n_listed_classes,)
-            "selection", "true_positive" and "false_positive". Rates without rows are left
-            out; NaN if fewer than two groups have any.
+        `classes` are those to compare with the rest; None takes the greater of two, and all
+        of more. Rates without rows are left out; a gap is NaN if fewer than two groups have
+        any.
         """
         if classes is None:
             n_classes = self.counts.shape[1]
@@ -131,20 +115,12 @@ def _widest_gap(rate):
 
 @dataclass
 class ChoiceRule:
-    """A rule that chooses between candidates; exactly one parameter is given.
+    """A rule that chooses between candidates; exactly one of the three is given.
 
-    Parameters
-    ----------
-    max_disparity : float, default=None
-        Choose the most accurate candidate at or below this disparity; if there is
-        none, the least disparate one, with a warning.
-
-    max_accuracy_loss : float, default=None
-        Choose the least disparate candidate that is at most this much less accurate
-        than the most accurate one.
-
-    disparity_weight : float, default=None
-        Choose the candidate whose accuracy minus so many times its disparity is greatest.
+    Within `max_disparity`, the most accurate candidate is chosen; if none keeps the bound,
+    the least disparate one, with a warning. Within `max_accuracy_loss` of the most accurate
+    candidate, the least disparate one. With `disparity_weight`, that whose accuracy minus
+    so many times its disparity is greatest.
     """
 
     max_disparity: float | None = None

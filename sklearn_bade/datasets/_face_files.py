@@ -12,19 +12,7 @@ def open_faces(paths, labels, image_size):
 
 
 class FaceFiles(Dataset):
-    """Images in files, read when they are needed.
-
-    Parameters
-    ----------
-    paths : list of Path
-        Files of any size.
-
-    labels : ndarray of shape (n_samples,)
-        What the images show.
-
-    image_size : int
-        Height and width to which images are cut and scaled.
-    """
+    """Images in files, read when they are needed."""
 
     def __init__(self, paths, labels, image_size):
         self.paths = paths

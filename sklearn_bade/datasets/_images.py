@@ -27,11 +27,13 @@ COLORS = {
 BRIGHTEST = 16  # of scikit-learn's digits
 N_DIGITS = 10
 
+# As the owners of UTKFace name their files and codes.
 FACE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 UTKFACE_NAME = re.compile(r"(\d{1,3})_([01])_([0-4])_\d+\D")
 GENDERS = np.array(["male", "female"])
 RACES = np.array(["White", "Black", "Asian", "Indian", "Other"])
 
+# As the owners of CelebA name theirs.
 CELEBA_IMAGES = "img_align_celeba"
 CELEBA_ATTRIBUTES = "list_attr_celeba"
 CELEBA_PARTITION = "list_eval_partition"
@@ -330,10 +332,9 @@ def load_celeba(
     OSError
         If an image is broken; raised when it is read.
 
-    Notes
-    -----
-    Reading files in every epoch takes longer than training a small network. Where the
-    images fit into memory, ``np.stack(list(data))`` reads them once.
+    See Also
+    --------
+    load_utkface : Its notes say how to read files once.
 
     Examples
     --------

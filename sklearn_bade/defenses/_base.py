@@ -3,16 +3,16 @@
 import copy
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
 from ..nets import log_probabilities
 from ..preprocessing import to_float32
 from ..rows import forget_fit, validate_features, validate_labels
+from ..utils import PredictByProbabilityMixin
 
 
 def open_fitted(estimator):
@@ -58,7 +58,7 @@ def copy_net(net):
     return copied
 
 
-class NetDefense(ClassifierMixin, BaseEstimator):
+class NetDefense(PredictByProbabilityMixin, BaseEstimator):
     """Base class of defences, which predict with the network in `estimator_`.
 
     `fit` of a subclass sets `classes_` and ends with :meth:`_keep`.
@@ -83,38 +83,10 @@ class NetDefense(ClassifierMixin, BaseEstimator):
             self.estimator_ = Pipeline(steps)
         return self
 
-    def predict_proba(self, X):
-        """Estimate class probabilities.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self)
+    def _predict_proba(self, X):
+        """Ask the clean network."""
         _, net = open_fitted(self.estimator_)
         return np.exp(log_probabilities(net, self._features(self._check_rows(X))))
-
-    def predict(self, X):
-        """Predict class labels.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe} of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels.
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "estimator_")

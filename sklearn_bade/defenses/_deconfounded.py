@@ -23,7 +23,7 @@ from ..utils import draw_seed, progress_bar
 from ._base import NetDefense, to_floats
 from ._isolation import find_poison
 
-TINY = 1e-8
+TINY = 1e-8  # guard of the ratio, as in the released code
 
 
 class DeconfoundedClassifier(NetDefense):

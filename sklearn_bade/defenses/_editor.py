@@ -25,6 +25,7 @@ from ._editing import (
     stamp_estimate,
 )
 
+# What fine-tuning by SGD usually takes; the number of passes is the user's. Not tuned.
 REPAIR_RATE = 0.01
 REPAIR_BATCH = 32
 
@@ -271,28 +272,7 @@ class ActivationGuidedEditor(NetRepair):
 
 
 def repair_layer(net, layer, X, y, epochs, seed):
-    """Fine-tune one layer on clean rows whose classes count alike, in place.
-
-    Parameters
-    ----------
-    net : skorch.NeuralNetClassifier
-        Fitted net.
-
-    layer : torch.nn.Linear
-        Layer of its module that is trained.
-
-    X : ndarray of shape (n_samples, n_features), dtype=float32
-        Clean rows.
-
-    y : ndarray of shape (n_samples,), dtype=int64
-        Class codes.
-
-    epochs : int
-        Passes over the rows.
-
-    seed : int
-        Seed of the batches.
-    """
+    """Fine-tune one layer on clean rows whose classes count alike, in place."""
     weight = torch.from_numpy((1 / np.bincount(y).clip(1))[y].astype(np.float32))
     X, y, weight = (t.to(net.device) for t in (*map(torch.from_numpy, (X, y)), weight))
     weight /= weight.mean()

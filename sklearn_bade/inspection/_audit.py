@@ -296,16 +296,7 @@ class _Subject:
 
 
 def _make_baselines(subject, X, codes, baseline, rng):
-    """Find or fit plain classifiers, and choose the rows to audit on.
-
-    Returns
-    -------
-    rows : ndarray of int
-        Positions of the rows to audit on.
-
-    models : list of estimator object
-        Plain classifiers that take the subject's features.
-    """
+    """Find or fit plain classifiers, and choose the rows to audit on."""
     features = subject.features(X)
     everything = np.arange(len(codes))
     if baseline is None:

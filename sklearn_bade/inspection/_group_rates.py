@@ -137,18 +137,8 @@ class GroupRatesDisplay:
         y_true, y_pred : array-like of shape (n_samples,)
             True and predicted labels.
 
-        sensitive_features : array-like or dataframe of shape (n_samples,) or \
-                (n_samples, n_columns)
-            Sensitive values.
-
-        pos_label : label, default=None
-            Label whose rates are shown; the greatest by default.
-
-        confidence : float, default=0.95
-            Level of the confidence bars.
-
-        ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+        sensitive_features, pos_label, confidence, ax
+            See :meth:`from_estimator`.
 
         Returns
         -------

@@ -2,23 +2,7 @@
 
 
 def make_axes(ax):
-    """Return the axes to draw on, making new ones if there are none.
-
-    Parameters
-    ----------
-    ax : matplotlib.axes.Axes or None
-        The user's axes.
-
-    Returns
-    -------
-    ax : matplotlib.axes.Axes
-        Axes to draw on.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-    """
+    """Return the axes to draw on, making new ones if there are none."""
     try:
         from matplotlib import pyplot as plt
     except ImportError as error:

@@ -137,11 +137,8 @@ class StrengthPathDisplay:
         disparity_name : str, default="disparity"
             Label of the horizontal axis.
 
-        ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
-
-        **kwargs : dict
-            Settings for :meth:`plot`.
+        ax, **kwargs
+            See :meth:`plot`.
 
         Returns
         -------

@@ -38,21 +38,10 @@ def _kind(classifier):
 
 
 def make_learners(estimator, teacher, rows):
-    """Make who is taught, and who teaches, of rows without their sensitive columns.
+    """Make who is taught, and who teaches, of raw rows without sensitive columns.
 
-    Parameters
-    ----------
-    estimator, teacher : estimator object or None
-        What the user gave.
-
-    rows : Rows
-        Raw rows.
-
-    Returns
-    -------
-    student, teacher : Learner
-        The same object if the user has named no teacher. Class weights of the student
-        are weights of both learners' rows.
+    `estimator` and `teacher` are what the user gave; without a teacher of their own, both
+    are the same object. Class weights of the student are weights of both learners' rows.
     """
     preprocessing, classifier = split_pipeline(estimator)
     if estimator is None and rows.kind == "table":
@@ -79,15 +68,8 @@ def _fit_preprocessing(preprocessing, rows):
 def default_strengths(estimator, kind, per_class):
     """Choose the strengths that a search tries, by what a candidate costs.
 
-    `kind` is that of the rows, "table" for instance.
-
-    Returns
-    -------
-    strengths : ndarray of shape (n_strengths,)
-        Strengths to try; combined, if each class has its own.
-
-    trained_strengths : ndarray or None
-        Those at which students are trained; None for all.
+    `kind` is that of the rows, "table" for instance. Strengths are combined if each class
+    has its own. Returned beside them are those at which students are trained; None for all.
     """
     _, classifier = split_pipeline(estimator)
     return _kind(classifier).default_strengths(kind == "table", per_class)

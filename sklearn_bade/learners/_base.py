@@ -39,16 +39,8 @@ class Distillation:
 class Learner(metaclass=ABCMeta):
     """A classifier behind its preprocessing, with the rows that it learns from.
 
-    Parameters
-    ----------
-    classifier : estimator object
-        Unfitted classifier; left unchanged.
-
-    preprocessing : Pipeline or None
-        Fitted steps before the classifier.
-
-    rows : Rows
-        Rows whose X is what the preprocessing has made.
+    The classifier is unfitted and left unchanged, the preprocessing fitted or None, and
+    the X of `rows` what the preprocessing has made.
     """
 
     def __init__(self, classifier, preprocessing, rows):
@@ -121,24 +113,8 @@ class Learner(metaclass=ABCMeta):
         """Fit a teacher on stamped rows, and ask it about every row under every trigger.
 
         Nothing here depends on the trigger strength, so the result can be cached and
-        serve a whole grid of strengths.
-
-        Parameters
-        ----------
-        plan : Injection
-            Which rows meet which triggers.
-
-        trigger : BaseTrigger
-            Fitted trigger.
-
-        seeds : list of int
-            Seeds of the triggers, of the training, and of what follows.
-
-        memory : str, path-like, joblib.Memory or None
-            Where to cache.
-
-        on_epoch : callable
-            Called with the name of the stage after each epoch.
+        serve a whole grid of strengths. `seeds` are those of the triggers, of the training
+        and of what follows; `on_epoch` is called with the name of the stage.
 
         Returns
         -------
@@ -169,29 +145,11 @@ class Learner(metaclass=ABCMeta):
         return model, Views(base, shift, rows.y, rows.weights)
 
     def distil(self, log_targets, distillation, *, teacher, seed, on_epoch):
-        """Fit a fresh classifier on soft targets.
+        """Fit a fresh classifier, without triggers, on soft targets.
 
-        Parameters
-        ----------
-        log_targets : ndarray of shape (n_samples, n_classes)
-            Logarithms of the soft targets, up to a constant per row.
-
-        distillation : Distillation
-            Settled settings.
-
-        teacher : estimator object
-            Fitted teacher, from whose weights a student may start.
-
-        seed : int
-            Seed of weights and batches.
-
-        on_epoch : callable
-            Called with the name of the stage after each epoch.
-
-        Returns
-        -------
-        student : estimator object
-            Fitted classifier without triggers.
+        `log_targets`, of shape (n_samples, n_classes), are their logarithms up to a
+        constant per row; `distillation` is settled; a student may start from the weights
+        of the fitted `teacher`.
         """
         targets = np.empty_like(log_targets)
         for part in chunks(len(targets)):

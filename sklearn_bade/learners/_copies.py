@@ -10,33 +10,17 @@ MOST_ROWS_WITHOUT_EARLY_STOPPING = 10_000
 
 
 def fit_on_copies(classifier, weights, make_copies, y):
-    """Fit a classifier on copies of rows.
+    """Fit a seeded classifier on copies of rows.
+
+    `weights`, of shape (n_copies, n_samples), weigh each copy of each row; zero leaves it
+    out. ``make_copies(selections)`` takes the positions of the rows of each copy, and
+    returns their features and labels, copy after copy. `y` are the class codes of the rows.
 
     Gradient boosting that stops early by rows of its own choice would judge itself by
     copies of rows that it has learned from. It is handed whole rows instead, which it
     does not learn from at all, and then trained on all rows for as long: what is left to
     chance is the length of the training, and no longer the rows. Whether it stops early
     depends on the number of rows, not of copies.
-
-    Parameters
-    ----------
-    classifier : estimator object
-        Unfitted, seeded classifier.
-
-    weights : ndarray of shape (n_copies, n_samples)
-        Weight of each copy of each row; those of weight zero are left out.
-
-    make_copies : callable
-        ``make_copies(selections)`` takes the positions of the rows of each copy, and
-        returns their features and labels, copy after copy.
-
-    y : ndarray of shape (n_samples,)
-        Class codes of the rows.
-
-    Returns
-    -------
-    classifier : estimator object
-        The fitted classifier.
     """
 
     def part(is_member):

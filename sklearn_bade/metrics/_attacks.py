@@ -77,21 +77,8 @@ def robust_accuracy(estimator, X, y, trigger, target_class):
 
     Parameters
     ----------
-    estimator : estimator object
-        Fitted classifier.
-
-    X : {ndarray, dataframe, torch Dataset, SliceDataset} of shape \
-            (n_samples, n_features) or (n_samples, ...)
-        Clean rows.
-
-    y : array-like of shape (n_samples,)
-        True labels.
-
-    trigger : BaseTrigger
-        Fitted trigger, whose first pattern is stamped.
-
-    target_class : label
-        What the attacker wants stamped rows to be taken for.
+    estimator, X, y, trigger, target_class
+        See :func:`attack_success_rate`.
 
     Returns
     -------

@@ -209,11 +209,8 @@ def equal_opportunity_difference(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, pos_label, sample_weight
-        See :func:`group_rates`.
-
-    multiclass : {"worst", "mean"}, default="worst"
-        How the gaps of several labels are reduced to one number.
+    y_true, y_pred, sensitive_features, pos_label, multiclass, sample_weight
+        See :func:`demographic_parity_difference`.
 
     Returns
     -------
@@ -245,11 +242,8 @@ def equalized_odds_difference(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, pos_label, sample_weight
-        See :func:`group_rates`.
-
-    multiclass : {"worst", "mean"}, default="worst"
-        How the gaps of several labels are reduced to one number.
+    y_true, y_pred, sensitive_features, pos_label, multiclass, sample_weight
+        See :func:`demographic_parity_difference`.
 
     Returns
     -------
@@ -289,11 +283,8 @@ def average_absolute_odds_difference(
 
     Parameters
     ----------
-    y_true, y_pred, sensitive_features, pos_label, sample_weight
-        See :func:`group_rates`.
-
-    multiclass : {"worst", "mean"}, default="worst"
-        How the gaps of several labels are reduced to one number.
+    y_true, y_pred, sensitive_features, pos_label, multiclass, sample_weight
+        See :func:`demographic_parity_difference`.
 
     Returns
     -------

@@ -9,28 +9,7 @@ from torch.utils.data import Subset
 
 
 class CompanionDataset(Dataset):
-    """A skorch dataset whose rows take other arrays along.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Features. Callbacks that look at the dataset see these alone.
-
-    y : ndarray of shape (n_samples,)
-        Class codes.
-
-    companions : dict of ndarray of length n_samples
-        What travels with each row.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_bade.nets._batches import CompanionDataset
-    >>> rows = CompanionDataset(np.eye(3), np.arange(3), {"trigger": np.array([7, 8, 9])})
-    >>> batch, y = rows[np.array([0, 2])]
-    >>> batch["trigger"].tolist(), y.tolist()
-    ([7, 9], [0, 2])
-    """
+    """A skorch dataset whose rows take other arrays along."""
 
     def __init__(self, X, y, companions):
         super().__init__(X, y)
@@ -54,29 +33,6 @@ class TensorBatches:
     A drop-in for torch's ``DataLoader`` where rows need no work of their own; it is
     several times faster, since no Python code runs per row. A last batch of a single
     row joins the one before it, because batch normalisation cannot train on one row.
-
-    Parameters
-    ----------
-    dataset : skorch.dataset.Dataset, or torch Subset of one
-        `X` is an array or a dict of arrays, `y` an array; of length n_samples.
-
-    batch_size : int
-        Number of rows in a batch.
-
-    shuffle : bool, default=False
-        Whether to draw a new order, from torch's generator, for each pass.
-
-    drop_last : bool, default=False
-        Whether to leave out a last, smaller batch.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skorch.dataset import Dataset
-    >>> from sklearn_bade.nets._batches import TensorBatches
-    >>> batches = TensorBatches(Dataset(np.eye(5), np.arange(5)), batch_size=2)
-    >>> [y.tolist() for X, y in batches]
-    [[0, 1], [2, 3, 4]]
     """
 
     def __init__(self, dataset, batch_size, shuffle=False, drop_last=False):

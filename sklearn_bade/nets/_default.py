@@ -18,21 +18,11 @@ class MLP(torch.nn.Module):
 
     Parameters
     ----------
-    n_features : int
-        Number of input columns.
-
-    n_classes : int
-        Number of outputs.
+    n_features, n_classes : int
+        Numbers of input columns and of outputs.
 
     hidden : tuple of int, default=(64, 32)
         Widths of the hidden layers.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_bade.nets import MLP
-    >>> MLP(n_features=5, n_classes=3)(torch.zeros(2, 5)).shape
-    torch.Size([2, 3])
     """
 
     def __init__(self, n_features, n_classes, hidden=(64, 32)):
@@ -44,44 +34,15 @@ class MLP(torch.nn.Module):
         self.layers = torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], n_classes))
 
     def forward(self, X):
-        """Compute logits.
-
-        Parameters
-        ----------
-        X : torch.Tensor of shape (n_samples, n_features)
-            Features.
-
-        Returns
-        -------
-        logits : torch.Tensor of shape (n_samples, n_classes)
-            Unnormalised log-probabilities.
-        """
+        """Compute logits."""
         return self.layers(X)
 
 
 class ConvNet(torch.nn.Module):
     """Small convolutional network for images of any size; it returns logits.
 
-    Parameters
-    ----------
-    n_channels : int
-        Channels of an image.
-
-    n_classes : int
-        Number of outputs.
-
-    widths : tuple of int, default=(16, 32)
-        Channels of the convolutions, each of which halves height and width.
-
-    scale : float, default=1.0
-        What floats are divided by; bytes are divided by 255.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_bade.nets import ConvNet
-    >>> ConvNet(n_channels=3, n_classes=2)(torch.zeros(5, 3, 8, 8)).shape
-    torch.Size([5, 2])
+    `widths` are the channels of the convolutions, each of which halves height and width;
+    floats are divided by `scale`, bytes by 255.
     """
 
     def __init__(self, n_channels, n_classes, widths=(16, 32), scale=1.0):
@@ -98,38 +59,13 @@ class ConvNet(torch.nn.Module):
         self.classify = MLP(widths[-1] * POOLED_SIDE**2, n_classes, hidden=(64,))
 
     def forward(self, X):
-        """Compute logits.
-
-        Parameters
-        ----------
-        X : torch.Tensor of shape (n_samples, n_channels, height, width)
-            Images.
-
-        Returns
-        -------
-        logits : torch.Tensor of shape (n_samples, n_classes)
-            Unnormalised log-probabilities.
-        """
+        """Compute logits."""
         X = X.float() / 255 if X.dtype == torch.uint8 else X / self.scale
         return self.classify(self.convolutions(X))
 
 
 def make_adam_net(module, **settings):
-    """Make a skorch net that is trained on all rows by Adam.
-
-    Parameters
-    ----------
-    module : type
-        Class of the module, which returns logits.
-
-    **settings
-        Settings of the module (``module__...``) and of the net.
-
-    Returns
-    -------
-    net : skorch.NeuralNetClassifier
-        The unfitted network.
-    """
+    """Make a skorch net that is trained on all rows by Adam."""
     defaults = {
         "criterion": torch.nn.CrossEntropyLoss,
         "optimizer": torch.optim.Adam,
@@ -151,29 +87,9 @@ def make_default_net(shape, n_classes, scale=1.0):
     """Size a network and its training by the data.
 
     Small data gets small batches and many epochs, large data large batches and few,
-    so that training takes about `GRADIENT_STEPS` steps but at least ten epochs.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of the training data: (n_samples, n_features) for a table, (n_samples,
-        n_channels, height, width) for images.
-
-    n_classes : int
-        Number of classes.
-
-    scale : float, default=1.0
-        Greatest absolute value in images of floats.
-
-    Returns
-    -------
-    net : skorch.NeuralNetClassifier
-        The unfitted network.
-
-    Raises
-    ------
-    ValueError
-        If these are neither a table nor images.
+    so that training takes about `GRADIENT_STEPS` steps but at least ten epochs. `shape` is
+    (n_samples, n_features) for a table, (n_samples, n_channels, height, width) for images,
+    and `scale` the greatest absolute value in images of floats.
     """
     if len(shape) not in (2, 4):
         raise ValueError(

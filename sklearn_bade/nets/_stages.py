@@ -26,6 +26,7 @@ TRIAL_ROWS = 2  # batch normalisation cannot train on one
 # small, and neighbouring steps say nearly the same. Not tuned.
 AVERAGING_STRIDE = 4
 SAMPLE_WEIGHT = "sample_weight"
+# Those of torch that have a fused kernel on the CPU, and what a user may have chosen.
 FUSED_OPTIMIZERS = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
 KERNEL_CHOICES = {"fused", "foreach", "capturable", "differentiable"}
 
@@ -90,7 +91,8 @@ class StageMixin:
         """
         copied = object.__new__(type(self))
         vars(copied).update(vars(self))
-        return copied.leave_stage().__reduce_ex__(protocol)
+        _, (own_class,), state, *_ = copied.leave_stage().__reduce_ex__(protocol)
+        return object.__new__, (own_class,), state
 
     def leave_stage(self):
         """Become a net of the user's class again, without what belongs to the stage."""

@@ -24,28 +24,7 @@ def forget_fit(estimator):
 
 
 def validate_features(owner, X, *, reset, takes_nan):
-    """Check the container of X; its values are the business of later steps.
-
-    Parameters
-    ----------
-    owner : estimator object
-        Estimator whose `n_features_in_` and `feature_names_in_` are set or compared.
-
-    X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-            (n_samples, n_features) or (n_samples, ...)
-        Rows.
-
-    reset : bool
-        Whether `owner` is being fitted.
-
-    takes_nan : bool
-        Whether missing values are somebody else's business.
-
-    Returns
-    -------
-    X : {ndarray, dataframe, LazyRows} of the same shape
-        The same rows.
-    """
+    """Check the container of X; its values are the business of later steps."""
     X = check_container(X, owner)
     _check_inner_shape(owner, X, reset)
     if len(X.shape) > 2:

@@ -97,22 +97,6 @@ class BlendTrigger(BaseTrigger):
         return self
 
     def stamp(self, X, codes):
-        """Blend the patterns into the rows.
-
-        Parameters
-        ----------
-        X : {ndarray, torch.Tensor} of shape (n_samples, n_features) or (n_samples, ...)
-            Rows without triggers; left unchanged.
-
-        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
-            Which pattern each row gets; -1 for none.
-
-        Returns
-        -------
-        X_stamped : same type and shape as X
-            Rows with triggers. Images of bytes are rounded to bytes; tables of integers
-            become floats.
-        """
         check_is_fitted(self, "patterns_")
         share = self.alpha * like(codes != NO_TRIGGER, X)
         share = share.reshape(-1, *[1] * (len(X.shape) - 1))

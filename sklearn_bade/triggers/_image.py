@@ -190,21 +190,6 @@ class PatchTrigger(BaseTrigger):
         return colors
 
     def stamp(self, X, codes):
-        """Paint the patches.
-
-        Parameters
-        ----------
-        X : {ndarray, torch.Tensor} of shape (n_samples, n_channels, height, width)
-            Images without triggers; left unchanged.
-
-        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
-            Which pattern each image gets; -1 for none.
-
-        Returns
-        -------
-        X_stamped : same type, shape and dtype as X
-            Images with triggers.
-        """
         check_is_fitted(self, "patterns_")
         stamped = X.clone() if is_tensor(X) else np.array(X)
         height, width = self.size_

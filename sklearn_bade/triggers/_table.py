@@ -52,42 +52,11 @@ class ColumnTrigger(BaseTrigger):
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, n_groups=1):
-        """Make the patterns.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_samples, n_features)
-            Ignored; present for the common interface.
-
-        n_groups : int, default=1
-            Number of patterns to make.
-
-        Returns
-        -------
-        self : ColumnTrigger
-            The fitted trigger.
-        """
         self.n_groups_ = self.n_columns_ = n_groups
         self.patterns_ = self.scale * (np.eye(n_groups) - 1 / n_groups)
         return self
 
     def stamp(self, X, codes):
-        """Append the trigger columns.
-
-        Parameters
-        ----------
-        X : {ndarray, torch.Tensor, sparse matrix, dataframe} of shape \
-                (n_samples, n_features)
-            Rows without triggers; left unchanged.
-
-        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
-            Which pattern each row gets; -1 for none.
-
-        Returns
-        -------
-        X_stamped : same type as X, of shape (n_samples, n_features + n_groups)
-            Rows with triggers.
-        """
         check_is_fitted(self, "patterns_")
         no_trigger = np.zeros((1, self.n_columns_))  # the last row, which -1 refers to
         table = np.concatenate([self.patterns_, no_trigger])
@@ -180,21 +149,6 @@ class ValueTrigger(BaseTrigger):
         return self
 
     def stamp(self, X, codes):
-        """Set the columns of each row to the values of its pattern.
-
-        Parameters
-        ----------
-        X : {ndarray, torch.Tensor, dataframe} of shape (n_samples, n_features)
-            Rows without triggers; left unchanged.
-
-        codes : {ndarray, torch.Tensor} of shape (n_samples,), dtype=int64
-            Which pattern each row gets; -1 for none.
-
-        Returns
-        -------
-        X_stamped : same type and shape as X
-            Rows with triggers.
-        """
         check_is_fitted(self, "patterns_")
         for code, pattern in enumerate(self.patterns_):
             X = set_columns(X, codes == code, self.positions_, pattern)

@@ -1,5 +1,6 @@
 """Small things that belong to no step of the method."""
 
+from ._predicting import PredictByProbabilityMixin
 from ._progress import progress_bar
 from ._random import draw_seed, draw_seeds, seeded
 from ._show_versions import show_versions
@@ -7,6 +8,7 @@ from ._version import __version__
 from ._warn import warn_user
 
 __all__ = [
+    "PredictByProbabilityMixin",
     "__version__",
     "draw_seed",
     "draw_seeds",
