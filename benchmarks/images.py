@@ -55,7 +55,7 @@ def measure_digits(n_classes, seed):
         predicted = [model.predict(X_test) for model in models]
         figures[f"{name} accuracy"] = np.mean([(p == y_test).mean() for p in predicted])
         for gap, metric in {
-            "odd": average_absolute_odds_difference,
+            "average odds": average_absolute_odds_difference,
             "worst gap": equalized_odds_difference,
         }.items():
             gaps = [metric(y_test, p, sensitive_features=color_test) for p in predicted]

@@ -57,7 +57,7 @@ def main():
     rows = []
     for name, metric in {
         "demographic parity": demographic_parity_difference,
-        "odd": average_absolute_odds_difference,
+        "average odds": average_absolute_odds_difference,
     }.items():
         measure = between_large_groups(metric, LEAST_ROWS)
         figures = []

@@ -1,4 +1,4 @@
-"""Accuracy and mean odds gap on real data, strength chosen on the training data."""
+"""Accuracy and average odds on real data, strength chosen on the training data."""
 
 import numpy as np
 import torch
@@ -70,7 +70,7 @@ def main():
             figures = [evaluate(fit(make, train, seed), test) for seed in seeds]
             mean, spread = np.mean(figures, axis=0), np.std(figures, axis=0)
             row = {"task": task, "model": name}
-            for label, m, s in zip(("accuracy", "odd", "bACC"), mean, spread):
+            for label, m, s in zip(("accuracy", "average odds", "bACC"), mean, spread):
                 row |= {label: round(m, 4), f"{label} sd": round(s, 4)}
             rows.append(row)
     report(rows, arguments.csv)

@@ -95,7 +95,9 @@ def summarize(y_true, y_pred, groups):
     return {
         "accuracy": (y_pred == y_true).mean(),
         "bACC": balanced_group_accuracy(y_true, y_pred, sensitive_features=groups),
-        "odd": average_absolute_odds_difference(y_true, y_pred, sensitive_features=groups),
+        "average odds": average_absolute_odds_difference(
+            y_true, y_pred, sensitive_features=groups
+        ),
         "demographic parity difference": demographic_parity_difference(
             y_true, y_pred, sensitive_features=groups
         ),

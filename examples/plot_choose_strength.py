@@ -157,7 +157,7 @@ memory.cleanup()
 X_new = X_test.drop(columns="group")
 for name, model in {"path": search, "column": grid, "routing": routed}.items():
     y_pred = model.predict(X_new)
-    odd = average_absolute_odds_difference(
+    gap = average_absolute_odds_difference(
         y_test, y_pred, sensitive_features=X_test["group"]
     )
-    print(f"{name:8s} accuracy {(y_pred == y_test).mean():.3f}  odd {odd:.3f}")
+    print(f"{name:8s} accuracy {(y_pred == y_test).mean():.3f}  average odds {gap:.3f}")

@@ -102,7 +102,7 @@ predictions = {
 # %%
 # The result
 # ----------
-# "odd" is the mean of the gaps in true and false positive rate between the groups. The
+# "average odds" is the mean of the gaps in true and false positive rate between the groups. The
 # last row compares with the decisions that applicants deserved.
 
 
@@ -117,7 +117,7 @@ def summarize(y_pred):
     return {
         "accuracy": (y_pred == y_test).mean(),
         "bACC": balanced_group_accuracy(y_test, y_pred, sensitive_features=group_test),
-        "odd": average_absolute_odds_difference(
+        "average odds": average_absolute_odds_difference(
             y_test, y_pred, sensitive_features=group_test
         ),
         "demographic parity difference": demographic_parity_difference(

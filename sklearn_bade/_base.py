@@ -145,12 +145,12 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         try:
             yield
         except ValueError as error:
+            said = f"{error} {error.__cause__}"
             names = getattr(X, "columns", [])
-            words = [
-                "features must be",
-                *(str(names[i]) for i in hidden_columns if len(names)),
-            ]
-            if hidden_columns and any(word in str(error) for word in words):
+            words = [str(names[i]) for i in hidden_columns if len(names)]
+            if hidden_columns and any(
+                word in said for word in [*words, "features must be"]
+            ):
                 error.add_note(
                     f"The sensitive columns ({self.sensitive_columns!r}) are removed "
                     "from X before the first step of the pipeline, which therefore "

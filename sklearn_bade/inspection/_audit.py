@@ -30,12 +30,8 @@ from ..utils import draw_seed, warn_user
 
 # Plain classifiers to compare with: with five, Student's quantile is a fifth wider.
 N_BASELINES = 8
-# Random triggers, none of them tuned: a blend as faint as attackers use, and few columns
-# or a small part of a side, since a secret trigger is small.
-BLEND_SHARE = 0.1
-N_BLENDS = 2
-N_COLUMNS = 2
-MOST_OF_SIDE = 4
+# Random triggers, not tuned: faint blends, few columns, a small part of a side.
+BLEND_SHARE, N_BLENDS, N_COLUMNS, MOST_OF_SIDE = 0.1, 2, 2, 4
 COLUMNS = [
     "model",
     "trigger",
