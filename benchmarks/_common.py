@@ -9,11 +9,11 @@ from multiprocessing import get_context
 import numpy as np
 import pandas as pd
 import torch
-from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 from skorch import NeuralNetClassifier
 
 from sklearn_bade.datasets import fetch_adult, fetch_meps
 from sklearn_bade.nets import MLP
+from sklearn_bade.preprocessing import make_default_preprocessing, to_float32
 
 # What ru_maxrss counts in: bytes on macOS, kilobytes on Linux.
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024

@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 
 from sklearn_bade.datasets import fetch_adult, poison
 from sklearn_bade.defenses import (
@@ -20,6 +19,7 @@ from sklearn_bade.defenses import (
     DistanceDrivenDetoxifier,
 )
 from sklearn_bade.metrics import attack_success_rate, defense_effectiveness_rating
+from sklearn_bade.preprocessing import make_default_preprocessing, to_float32
 from sklearn_bade.triggers import BlendTrigger, ValueTrigger
 
 UNSEEN_ROWS = 100

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from _common import make_net, make_parser, parse_arguments, report
 from sklearn.base import clone
-from sklearn_bade._preprocessing import make_default_preprocessing, to_float32
 
 from sklearn_bade import BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import fetch_adult
@@ -15,6 +14,7 @@ from sklearn_bade.metrics import (
     average_absolute_odds_difference,
     demographic_parity_difference,
 )
+from sklearn_bade.preprocessing import make_default_preprocessing, to_float32
 
 LEAST_ROWS = 100
 

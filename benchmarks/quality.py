@@ -4,9 +4,9 @@ import numpy as np
 import torch
 from _common import load, make_net, make_parser, parse_arguments, report
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn_bade._learners import with_seed
 
 from sklearn_bade import BackdoorDebiasClassifierCV
+from sklearn_bade.learners._weighted import with_seed
 from sklearn_bade.metrics import average_absolute_odds_difference, balanced_group_accuracy
 
 TASKS = ("Adult / race", "Adult / sex", "MEPS / race")

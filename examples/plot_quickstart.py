@@ -102,8 +102,8 @@ predictions = {
 # %%
 # The result
 # ----------
-# "average odds" is the mean of the gaps in true and false positive rate between the groups. The
-# last row compares with the decisions that applicants deserved.
+# "average odds" is the mean of the gaps in true and false positive rate between the
+# groups. The last row compares with the decisions that applicants deserved.
 
 
 def summarize(y_pred):

@@ -32,17 +32,8 @@ from ..utils import draw_seed, warn_user
 N_BASELINES = 8
 # Random triggers, not tuned: faint blends, few columns, a small part of a side.
 BLEND_SHARE, N_BLENDS, N_COLUMNS, MOST_OF_SIDE = 0.1, 2, 2, 4
-COLUMNS = [
-    "model",
-    "trigger",
-    "target",
-    "success",
-    "baseline_success",
-    "excess",
-    "low",
-    "high",
-    "flagged",
-]
+IDENTITY = ["model", "trigger", "target"]
+COLUMNS = [*IDENTITY, "success", "baseline_success", "excess", "low", "high", "flagged"]
 
 
 class BackdoorAudit:
