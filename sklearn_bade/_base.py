@@ -2,7 +2,7 @@
 
 import os
 from abc import ABCMeta, abstractmethod
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from numbers import Integral
 
 from sklearn.base import BaseEstimator
@@ -18,9 +18,14 @@ from ._groups import (
     sensitive_values,
 )
 from ._injection import INJECTIONS, make_injection, warn_of_small_cells
-from .learners import Distillation, make_learners
+from .learners import Distillation, make_learners, takes_sparse
+from .preprocessing import refuse_removed_columns
 from .rows import (
+    LazyRows,
     Rows,
+    check_same_order,
+    check_weights,
+    column_names,
     drop_weightless,
     encode_labels,
     is_dataset,
@@ -49,7 +54,7 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         "trigger": [StrOptions({"auto"}), BaseTrigger],
         "student_init": [StrOptions({"auto", "teacher", "scratch"})],
         "student_epochs": [Interval(Integral, 1, None, closed="left"), None],
-        "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "n_bins": [Interval(Integral, 2, None, closed="left"), None],
         "teacher": [HasMethods(["fit", "predict_proba"]), None],
         "keep_sensitive": ["boolean"],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
@@ -61,6 +66,7 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         """Check X and y, and set what is known of the features."""
         if y is None and is_dataset(X):
             y = read_labels(X)
+        check_same_order(X=X, y=y)
         X = self._validate_features(X, reset=True)
         return X, validate_labels(X, y)
 
@@ -84,17 +90,21 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
 
     def _read_rows(self, X, y, sensitive_features, sample_weight):
         """Step 1: the group of each row, of rows that weigh anything."""
+        check_same_order(
+            X=X, sensitive_features=sensitive_features, sample_weight=sample_weight
+        )
         if sensitive_features is not None:
             sensitive_features = sensitive_table(sensitive_features)
             check_consistent_length(X, sensitive_features)
         if sample_weight is not None:
             sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            check_weights(sample_weight)
             X, y, sensitive_features, sample_weight = drop_weightless(
                 X, y, sensitive_features, sample_weight
             )
         self.classes_, codes = encode_labels(y)
         groups = self._find_groups(X, sensitive_features)
-        self.groups_ = groups.labels
+        self.groups_, self.cut_points_ = groups.labels, groups.cut_points
         return Rows(X, codes, self.classes_, groups, sample_weight)
 
     def _find_groups(self, X, sensitive_features):
@@ -128,9 +138,18 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
                 f"X has n_features={rows.X.shape[1]}, all of them sensitive; no feature is "
                 "left for the student to learn from."
             )
+        names = column_names(rows.X) or []
+        removed = [names[i] for i in hidden_columns if names]
+        for each in (self.estimator, self.teacher):
+            refuse_removed_columns(each, removed)
         plain = rows.without_columns(hidden_columns)
-        # Transformers draw from global generators, and a dataset may change its rows.
-        with seeded(seed), self._explaining_removal(rows.X, hidden_columns):
+        # Transformers draw from global generators, and so do datasets that change rows.
+        draws = isinstance(self.estimator, Pipeline) or isinstance(self.teacher, Pipeline)
+        draws = draws or isinstance(rows.X, LazyRows)
+        with (
+            seeded(seed) if draws else nullcontext(),
+            self._explaining_removal(removed, hidden_columns),
+        ):
             student, teacher = make_learners(self.estimator, self.teacher, plain)
             trigger = choose_trigger(self.trigger, teacher.rows.kind)
             trigger.fit(teacher.rows.X, len(rows.groups))
@@ -140,17 +159,14 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         return student, teacher, trigger
 
     @contextmanager
-    def _explaining_removal(self, X, hidden_columns):
+    def _explaining_removal(self, removed, hidden_columns):
         """Explain an error that speaks of columns, where some have been removed."""
         try:
             yield
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             said = f"{error} {error.__cause__}"
-            names = getattr(X, "columns", [])
-            words = [str(names[i]) for i in hidden_columns if len(names)]
-            if hidden_columns and any(
-                word in said for word in [*words, "features must be"]
-            ):
+            words = ["features must be", *map(repr, removed)]
+            if hidden_columns and any(word in said for word in words):
                 error.add_note(
                     f"The sensitive columns ({self.sensitive_columns!r}) are removed "
                     "from X before the first step of the pipeline, which therefore "
@@ -195,6 +211,7 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         """
         if y is None and is_dataset(X):
             y = read_labels(X)
+        check_same_order(X=X, y=y, sample_weight=sample_weight)
         return super().score(X, y, sample_weight)
 
     def __sklearn_tags__(self):
@@ -203,6 +220,7 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         tags.input_tags.allow_nan = (
             self.estimator is None or get_tags(self.estimator).input_tags.allow_nan
         )
+        tags.input_tags.sparse = self.estimator is not None and takes_sparse(self.estimator)
         # The student may not use what a sensitive column says of the label.
         tags.classifier_tags.poor_score = True
         return tags

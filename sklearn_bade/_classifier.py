@@ -2,11 +2,13 @@
 
 from numbers import Real
 
+import numpy as np
+import pandas as pd
+from sklearn import config_context, get_config
 from sklearn.pipeline import Pipeline
 
 from ._base import BaseDebiasClassifier
 from ._compat import Interval, StrOptions, fit_context
-from ._groups import DEFAULT_BINS
 from ._reversal import check_strength, resolve_class_rates
 from .learners import predict_proba, warn_of_faint_signal
 from .rows import check_container, drop_columns, forget_fit, is_frame, read_all
@@ -51,8 +53,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         Names or positions of the sensitive columns of X; with several, groups are
         their combinations. The columns are used to find the groups and then removed:
         the student never sees them. A callable takes X and returns the sensitive
-        values; it is no column, and removes nothing. Numeric columns with more than ten
-        distinct values are cut at quantiles, see `n_bins`.
+        values; it is no column, and removes nothing. Columns of measurements are cut
+        into groups, see `n_bins`.
 
     trigger_strength : float or array-like of shape (n_classes,), default=1.0
         How strongly the bias is reversed. 0 is plain distillation; 1 is the paper's
@@ -101,8 +103,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         network's epochs (at least one) when it starts from the teacher, and all of
         them otherwise.
 
-    n_bins : int, default=2
-        Number of groups made of a numeric sensitive column with many values.
+    n_bins : int, default=None
+        Number of groups, cut at quantiles, that are made of a numeric sensitive column with
+        more than ten values. None takes whole numbers for categories, and cuts other
+        numbers in two; a warning then says where.
 
     teacher : estimator object, default=None
         What teaches, if not a copy of `estimator`: any estimator that could stand
@@ -140,6 +144,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     groups_ : ndarray of shape (n_groups,)
         Values of the sensitive attribute; tuples if there are several columns.
+
+    cut_points_ : dict of int to ndarray
+        For each sensitive column that was cut, by its position among them, the ends of the
+        intervals; new data are cut there too, the outer intervals taking what lies beyond.
 
     injection_rates_ : ndarray of shape (n_classes, n_groups)
         How often each class meets each group's trigger; rows sum to one. With
@@ -221,7 +229,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         temperature=1.0,
         student_init="auto",
         student_epochs=None,
-        n_bins=DEFAULT_BINS,
+        n_bins=None,
         teacher=None,
         keep_sensitive=False,
         keep_teacher=False,
@@ -324,6 +332,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         if self.keep_teacher:
             self.teacher_, self.trigger_ = model, trigger
         self.injection_rates_ = plan.rates
+        self._transform_output = get_config()["transform_output"]
         self.student_ = student.join(debiased)
         return self
 
@@ -332,21 +341,34 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         features, classifier = self._student_features(X), self.student_
         if isinstance(classifier, Pipeline):
             steps, classifier = classifier[:-1], classifier[-1]
-            features = steps.transform(read_all(features))
+            # Steps return what the classifier has learned from, whatever is set today.
+            with config_context(transform_output=self._transform_output):
+                features = steps.transform(read_all(features))
         return predict_proba(classifier, features)
 
     def _student_features(self, X):
         """Check X and take away its sensitive columns, where it has them."""
+        X = self._name_columns(check_container(X, self))
         if is_frame(X):
             if self._lacks_sensitive_columns(X):
                 return X
         else:
-            X = check_container(X, self)
             n_left = self.n_features_in_ - len(self._hidden_columns)
             if X.shape[1] == n_left < self.n_features_in_:
                 return X
         X = self._validate_features(X, reset=False)
         return drop_columns(X, self._hidden_columns)
+
+    def _name_columns(self, X):
+        """Give an array the names of the frame of `fit` that it agrees with in width."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is None or not isinstance(X, np.ndarray) or X.ndim != 2:
+            return X
+        left = np.delete(names, self._hidden_columns)
+        for agreed in (names, left):
+            if X.shape[1] == len(agreed):
+                return pd.DataFrame(X, columns=agreed).infer_objects()
+        return X
 
     def _lacks_sensitive_columns(self, X):
         """Tell whether X is the training frame without its sensitive columns."""

@@ -11,10 +11,10 @@ from sklearn.utils import check_random_state
 from ._base import BaseDebiasClassifier
 from ._classifier import BackdoorDebiasClassifier
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
-from ._groups import DEFAULT_BINS
-from ._outcomes import DISPARITIES, ChoiceRule, Outcomes
+from ._outcomes import DISPARITIES, ChoiceRule
 from ._reversal import check_strength
 from ._search import (
+    DisparityMeasure,
     ProbabilityScorer,
     check_folds,
     make_candidates,
@@ -38,6 +38,14 @@ PASSED_ON = (
     "keep_sensitive",
     "memory",
 )
+
+
+def _open_pool(n_jobs):
+    """Open workers that report one by one, or all at once where the backend cannot."""
+    try:
+        return Parallel(n_jobs=n_jobs, return_as="generator")
+    except ValueError:
+        return Parallel(n_jobs=n_jobs)
 
 
 class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
@@ -152,6 +160,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     groups_ : ndarray of shape (n_groups,)
         Values of the sensitive attribute.
 
+    cut_points_ : dict of int to ndarray
+        See :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+
     n_splits_ : int
         Number of folds.
 
@@ -217,7 +228,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         trigger="auto",
         student_init="auto",
         student_epochs=None,
-        n_bins=DEFAULT_BINS,
+        n_bins=None,
         teacher=None,
         keep_sensitive=False,
         memory=None,
@@ -286,8 +297,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         all_X, all_y = self._check_training_data(X, y)
         folds = self._split_as_given(all_X, all_y, sample_weight)
         rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
-        if not callable(self.disparity):
-            Outcomes.of_rows(rows, rows.y).warn_of_undefined(self.disparity)
+        measure = DisparityMeasure(self.disparity, rows)
         strengths, trained_strengths = self._find_strengths(rows)
         candidates = make_candidates(
             strengths, self.base_rates, rows, per_class=self.per_class
@@ -305,7 +315,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
                 folds,
                 candidates,
                 outcomes,
-                self.disparity,
+                measure,
                 has_scores=self.scoring is not None,
             )
             self._choose()
@@ -365,7 +375,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             for train, test in folds
         )
         outcomes = []
-        for outcome in Parallel(n_jobs=self.n_jobs, return_as="generator")(tasks):
+        for outcome in _open_pool(self.n_jobs)(tasks):
             outcomes.append(outcome)
             advance("folds")
         return outcomes
@@ -375,12 +385,19 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         results = self.cv_results_
         if self.scoring is not None:
             scores = results["mean_test_score"]
+            if np.isnan(scores).all():
+                raise ValueError(
+                    f"scoring={self.scoring!r} gives no candidate a score; all are NaN."
+                )
             self.best_index_ = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
             self.best_score_ = float(scores[self.best_index_])
         else:
-            self.best_index_ = self._make_rule().choose(
-                results["mean_test_accuracy"], results["pooled_test_disparity"]
-            )
+            accuracy, gaps = results["mean_test_accuracy"], results["pooled_test_disparity"]
+            # A named disparity that no rows tell anything of has been warned of.
+            is_unknown = not callable(self.disparity) and np.isnan(gaps).all()
+            rule = self._make_rule()
+            best = int(accuracy.argmax()) if is_unknown else rule.choose(accuracy, gaps)
+            self.best_index_ = best
             self.best_score_ = float(results["mean_test_accuracy"][self.best_index_])
         self.best_params_ = results["params"][self.best_index_]
         self.best_strength_ = self.best_params_["trigger_strength"]

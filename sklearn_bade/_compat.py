@@ -3,6 +3,8 @@
 When a new version moves something, this is the one file to change.
 """
 
+import sys
+
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
@@ -13,6 +15,21 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.metadata_routing import _MetadataRequester as MetadataRequester
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+
+def rows_before_shuffling(X):
+    """Find the rows of which permutation_importance has shuffled a column, or return X.
+
+    It hands a scorer the shuffled rows alone; what they were stands in its own frame.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        known = frame.f_locals
+        if frame.f_code.co_name == "_calculate_permutation_scores" and "X" in known:
+            drawn = known.get("row_indices")
+            return known["X"] if drawn is None else safe_indexing(known["X"], drawn)
+        frame = frame.f_back
+    return X
 
 
 def _is_a(value, *names):
@@ -53,3 +70,8 @@ def is_torch_loader(value):
 def is_net(estimator):
     """Tell whether an estimator is a skorch classifier."""
     return _is_a(estimator, "skorch.classifier.NeuralNetClassifier")
+
+
+def is_other_net(estimator):
+    """Tell whether an estimator is a skorch net, but no classifier of several outputs."""
+    return _is_a(estimator, "skorch.net.NeuralNet") and not is_net(estimator)

@@ -5,15 +5,20 @@ Rows with a missing value belong to no group and get the code -1.
 """
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
-from ._compat import safe_indexing
-from .rows import frame_to_pandas, is_frame, read_all
+from ._compat import is_tensor, safe_indexing
+from .exceptions import CutGroupsWarning
+from .rows import column_names, frame_to_pandas, is_frame, read_all
+from .utils import warn_user
 
-DEFAULT_BINS = 2  # the fewest groups that can be compared
-# Numeric columns with more distinct values are cut into bins. Not tuned: ages in years
+# Where a column must be cut and the user has not said into how many groups: the fewest.
+DEFAULT_BINS = 2
+# Numeric columns with more distinct values may be cut into bins. Not tuned: ages in years
 # and incomes lie above it, codes of a survey's answers mostly below.
 MAX_DISTINCT_VALUES = 10
 # With more groups than this, or than half of the rows, an attribute is an identifier.
@@ -27,8 +32,8 @@ class Groups:
     """The group of each row, as a position in `labels`; -1 where it is unknown.
 
     `memberships`, of shape (n_samples, n_groups), says how likely each row belongs to each
-    group; None where nobody has asked yet. `cut_points` holds, for each sensitive column
-    of many numbers, the ends of the intervals that it was cut into.
+    group; None where nobody has asked yet. `cut_points` holds, by the position of the
+    sensitive column, the ends of the intervals that a column of many numbers was cut into.
     """
 
     codes: np.ndarray
@@ -49,6 +54,20 @@ class Groups:
         """Label of each row's group; only for rows of known group."""
         return self.labels[self.codes]
 
+    @property
+    def names(self):
+        """What to call the groups in tables and pictures: unique, values where possible."""
+        labels = self.labels.tolist()
+        plain = [
+            ", ".join(map(str, label)) if isinstance(label, tuple) else label
+            for label in labels
+        ]
+        shown = [str(name) for name in plain]
+        return [
+            name if shown.count(text) == 1 else repr(label)
+            for name, text, label in zip(plain, shown, labels)
+        ]
+
     def take(self, positions):
         """Select rows."""
         memberships = None if self.memberships is None else self.memberships[positions]
@@ -64,37 +83,69 @@ def locate_columns(X, columns, parameter="sensitive_columns"):
 
     Messages call them `parameter`, as the user does, and list what X has.
     """
-    listed = columns if isinstance(columns, (list, tuple)) else [columns]
+    names = column_names(X)
+    is_one = isinstance(columns, tuple) and names is not None and columns in names
+    listed = columns if isinstance(columns, (list, tuple)) and not is_one else [columns]
     if not listed:
         raise ValueError(f"{parameter} is an empty list; name at least one column.")
-    positions = [_locate_column(X, one, parameter) for one in listed]
+    positions = [_locate_column(X, names, one, parameter) for one in listed]
     if len(set(positions)) < len(positions):
         raise ValueError(f"{parameter}={columns!r} names a column twice.")
     return positions
 
 
-def _locate_column(X, column, parameter):
-    n_features = X.shape[1]
-    if not isinstance(column, str):
-        if not -n_features <= column < n_features:
-            raise ValueError(
-                f"{parameter}={column} is out of range: X has "
-                f"{n_features} feature(s), so positions run from 0 to "
-                f"{n_features - 1}."
-            )
-        return int(column) % n_features
-    if not is_frame(X):
+def _locate_column(X, names, column, parameter):
+    if isinstance(column, Integral) and not isinstance(column, (bool, np.bool_)):
+        return _locate_position(X, names, int(column), parameter)
+    if not isinstance(column, (str, tuple)):
+        raise ValueError(
+            f"{parameter}={column!r} is neither the name of a column nor its position, an "
+            f"integer; it is of type {type(column).__name__}."
+        )
+    if names is None:
         raise ValueError(
             f"{parameter}={column!r} is a column name, but X is a "
             f"{type(X).__name__} without column names. Give the position of the "
-            f"column (0 to {n_features - 1}) or pass a dataframe."
+            f"column (0 to {X.shape[1] - 1}) or pass a dataframe."
         )
-    names = list(X.columns)
-    if column not in names:
+    if names.count(column) == 1:
+        return names.index(column)
+    if column in names:
         raise ValueError(
-            f"{parameter}={column!r} is not a column of X. The columns are: {names}."
+            f"{parameter}={column!r} names {names.count(column)} columns of X, at the "
+            f"positions {[i for i, n in enumerate(names) if n == column]}. Give the "
+            "position."
         )
-    return names.index(column)
+    if column in getattr(getattr(X, "index", None), "names", []):
+        raise ValueError(
+            f"{parameter}={column!r} is a level of the row index and not a column of X. "
+            f"Make it one, X.reset_index({column!r}), or read it by a callable, "
+            f"{parameter}=lambda X: X.index.get_level_values({column!r})."
+        )
+    raise ValueError(
+        f"{parameter}={column!r} is not a column of X. The columns are: {names}."
+    )
+
+
+def _locate_position(X, names, position, parameter):
+    """Check a position, which may look like the name of another column."""
+    n_features = X.shape[1]
+    if names is not None and names != list(range(n_features)) and position in names:
+        inside = -n_features <= position < n_features
+        at_position = f"the one called {names[position]!r}" if inside else "none"
+        raise ValueError(
+            f"{parameter}={position} could mean the column that is called {position}, at "
+            f"position {names.index(position)}, or the column at position {position}, "
+            f"{at_position}. Give the columns of X names that are text, or number them "
+            "from 0 in their order."
+        )
+    if not -n_features <= position < n_features:
+        raise ValueError(
+            f"{parameter}={position} is out of range: X has "
+            f"{n_features} feature(s), so positions run from 0 to "
+            f"{n_features - 1}."
+        )
+    return position % n_features
 
 
 def locate_sensitive_columns(X, columns):
@@ -121,12 +172,22 @@ def sensitive_values(X, columns):
 
 def sensitive_table(values):
     """Put sensitive values of any container into a pandas frame with a fresh index."""
-    if isinstance(values, (pd.DataFrame, pd.Series)):
+    if isinstance(values, (pd.DataFrame, pd.Series, pd.Index)):
         return pd.DataFrame(values).reset_index(drop=True).infer_objects()
     if is_frame(values):
         return frame_to_pandas(values)
-    if isinstance(values, (list, tuple)):  # NumPy would turn mixed ones into strings
-        return pd.DataFrame(list(values)).infer_objects()
+    if issparse(values):
+        values = values.toarray()
+    if isinstance(values, dict):
+        return pd.DataFrame(values).infer_objects()
+    if isinstance(values, np.ma.MaskedArray):  # what is masked is missing
+        values = np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+    if is_tensor(values):
+        values = values.detach().cpu().numpy()
+    if not hasattr(values, "__array__") and hasattr(values, "__iter__"):
+        values = values if isinstance(values, str) else list(values)
+    if isinstance(values, list):  # NumPy would turn mixed ones into strings
+        return pd.DataFrame(values).infer_objects()
     values = np.asarray(values)
     if values.ndim == 0:
         raise ValueError(
@@ -141,70 +202,172 @@ def sensitive_table(values):
     return pd.DataFrame(values).infer_objects()
 
 
-def find_groups(table, n_bins=DEFAULT_BINS):
+def find_groups(table, n_bins=None, *, cut_points=None, least=2):
     """Divide rows into groups by their sensitive values, see :func:`sensitive_table`.
 
-    Labels are values, or tuples of values for several columns, in sorted order. A numeric
-    column of more than `MAX_DISTINCT_VALUES` values is cut into `n_bins` quantile
-    intervals, which appear as strings such as ``"(17.0, 37.0]"``.
+    Parameters
+    ----------
+    table : pandas.DataFrame of shape (n_samples, n_columns)
+        Sensitive values.
+
+    n_bins : int, default=None
+        Number of quantile intervals for a numeric column of more than
+        `MAX_DISTINCT_VALUES` values. None cuts those that are measurements, into two, and
+        says so; whole numbers are categories then.
+
+    cut_points : dict, default=None
+        Where other data were cut, see :class:`Groups`; these columns are cut there.
+
+    least : int, default=2
+        Number of groups that there must be.
+
+    Returns
+    -------
+    groups : Groups
+        Labels are values, or tuples of values for several columns, in sorted order;
+        intervals appear as strings such as ``"(17.0, 37.0]"``, in numeric order.
     """
-    columns = [_encode_column(table[name], n_bins) for name in table.columns]
-    shape = [len(values) for _, values, _ in columns]
+    if not table.shape[1]:
+        raise ValueError("The sensitive attribute has no column.")
+    given = cut_points or {}
+    columns = [
+        _encode_column(table.iloc[:, i], n_bins, given.get(i))
+        for i in range(table.shape[1])
+    ]
     known = np.logical_and.reduce([codes != UNKNOWN_GROUP for codes, *_ in columns])
     if not known.any():
         raise ValueError(
-            "The sensitive attribute is missing in every row; at least two groups "
-            "with known rows are needed."
+            "The sensitive attribute is missing in every row; at least "
+            f"{'two groups' if least > 1 else 'one group'} with known rows "
+            f"{'are' if least > 1 else 'is'} needed."
         )
-    cells = np.ravel_multi_index([codes[known] for codes, *_ in columns], shape)
     codes = np.full(len(table), UNKNOWN_GROUP, dtype=np.int64)
-    codes[known], cells = pd.factorize(cells, sort=True)
-    combinations = np.column_stack(np.unravel_index(cells, shape))
-    labels = _group_labels(combinations, [values for _, values, _ in columns])
-    _check_number_of_groups(labels, known.sum())
-    cut_points = {
-        name: ends for name, (_, _, ends) in zip(table.columns, columns) if ends is not None
-    }
-    return Groups(codes, labels, cut_points)
+    codes[known], labels = _combine(
+        [column[known] for column, *_ in columns], [values for _, values, _ in columns]
+    )
+    _check_number_of_groups(labels, known.sum(), least)
+    return Groups(
+        codes, labels, {i: ends for i, (*_, ends) in enumerate(columns) if ends is not None}
+    )
 
 
-def _check_number_of_groups(labels, n_known):
+def group_as_trained(values, estimator):
+    """Cut sensitive values where those of a fitted debiaser's training data were cut.
+
+    Values of columns that were not cut stay as they are.
+    """
+    cut_points = getattr(estimator, "cut_points_", None)
+    if not cut_points:
+        return values
+    groups = find_groups(sensitive_table(values), cut_points=cut_points, least=1)
+    labels = np.array([*groups.labels, None], dtype=object)  # the last is that of -1
+    return labels[groups.codes]
+
+
+def _combine(codes_per_column, values_per_column):
+    """Give numbers to the combinations that occur, in the order of their columns' codes."""
+    combined = np.zeros(len(codes_per_column[0]), dtype=np.int64)
+    for codes, values in zip(codes_per_column, values_per_column):
+        combined, _ = pd.factorize(combined * len(values) + codes, sort=True)
+    first = np.unique(combined, return_index=True)[1]
+    labels = [
+        values[codes[first]] for codes, values in zip(codes_per_column, values_per_column)
+    ]
+    if len(labels) == 1:
+        return combined, np.asarray(labels[0])
+    groups = np.empty(len(first), dtype=object)
+    groups[:] = list(zip(*labels))
+    return combined, groups
+
+
+def _check_number_of_groups(labels, n_known, least):
     if len(labels) > max(MANY_GROUPS, n_known / 2):
         raise ValueError(
             f"The sensitive attribute has {len(labels)} groups among {n_known} rows; "
-            "it seems to be an identifier. Give an attribute that many rows share."
+            "it seems to be an identifier. Give an attribute that many rows share, or, for "
+            "a measurement, the number of intervals, n_bins."
         )
-    if len(labels) < 2:
+    if len(labels) < least:
         raise ValueError(
             "The sensitive attribute has only one group: every known row has the "
             f"value {labels[0]!r}. Debiasing compares at least two groups."
         )
 
 
-def _group_labels(combinations, values_per_column):
-    """Name each combination of column codes by its values."""
-    labels = [values[codes] for values, codes in zip(values_per_column, combinations.T)]
-    if len(labels) == 1:
-        return np.asarray(labels[0])
-    groups = np.empty(len(combinations), dtype=object)
-    groups[:] = list(zip(*labels))
-    return groups
-
-
-def _encode_column(column, n_bins):
+def _encode_column(column, n_bins, cut_points):
     """Return codes, the values they stand for, and where the column was cut, if it was."""
     _check_values(column)
-    ends = None
-    if _is_continuous(column):
-        column, ends = pd.qcut(
-            column.astype(float), n_bins, duplicates="drop", retbins=True
-        )
-        column = column.astype(object).map(str, na_action="ignore")
+    if cut_points is not None:
+        return *_cut(column, cut_points), cut_points
+    if _is_cut(column, n_bins):
+        cut_points = _find_cut_points(_to_floats(column), n_bins or DEFAULT_BINS)
+        if n_bins is None:
+            _warn_of_cut(column, cut_points)
+        return *_cut(column, cut_points), cut_points
     try:
         codes, values = pd.factorize(column, sort=True)
     except TypeError:
         codes, values = _factorize_mixed(column)
-    return codes, np.asarray(values), ends
+    return codes, np.asarray(values), None
+
+
+def _is_cut(column, n_bins):
+    """Tell whether a column holds measurements, or numbers that the user wants cut."""
+    is_number = pd.api.types.is_numeric_dtype(column)
+    if not is_number or pd.api.types.is_bool_dtype(column):
+        return False
+    n_distinct = column.nunique()
+    if n_bins is not None or n_distinct <= MAX_DISTINCT_VALUES:
+        return n_distinct > MAX_DISTINCT_VALUES
+    if pd.api.types.is_integer_dtype(column):
+        return False
+    # Whole numbers are floats where some are missing.
+    are_whole = (_to_floats(column.dropna()) % 1 == 0).all()
+    return not are_whole or n_distinct > MANY_GROUPS
+
+
+def _to_floats(column):
+    """Turn a numeric column of any kind into floats, missing values into NaN."""
+    return column.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _find_cut_points(values, n_bins):
+    """Find quantiles; where one value is so frequent that they tie, cut beside it."""
+    values = values[~np.isnan(values)]
+    ends = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    if len(ends) > 2:
+        return ends
+    distinct, counts = np.unique(values, return_counts=True)
+    frequent = min(int(counts.argmax()), len(distinct) - 2)
+    return np.array([distinct[0], distinct[frequent], distinct[-1]])
+
+
+def _cut(column, ends):
+    """Cut numbers into intervals, the outer ones of which take all that lies beyond."""
+    if not pd.api.types.is_numeric_dtype(column):
+        column = pd.to_numeric(column)
+    values = _to_floats(column)
+    codes = np.searchsorted(ends[1:-1], values, side="left")
+    codes[np.isnan(values)] = UNKNOWN_GROUP
+    return codes, _interval_names(ends)
+
+
+def _interval_names(ends):
+    """Name intervals as pandas does; one of a single value by that value."""
+    if ends[0] == ends[1]:
+        return np.array([f"{ends[0]:g}", *_interval_names(ends[1:])], dtype=object)
+    intervals = pd.cut(pd.Series(ends), ends, include_lowest=len(ends) > 2)
+    return np.array([str(interval) for interval in intervals.cat.categories], dtype=object)
+
+
+def _warn_of_cut(column, ends):
+    named = f"column {column.name!r} of the " if isinstance(column.name, str) else ""
+    warn_user(
+        f"The {named}sensitive attribute has {column.nunique()} different numbers and was "
+        f"cut into the groups {', '.join(_interval_names(ends))}. Give n_bins for more "
+        "groups, or text for groups of your own.",
+        CutGroupsWarning,
+    )
 
 
 def _factorize_mixed(column):
@@ -217,14 +380,8 @@ def _factorize_mixed(column):
     return rank[codes], np.asarray(values, dtype=object)[order]
 
 
-def _is_continuous(column):
-    is_number = pd.api.types.is_numeric_dtype(column)
-    is_bool = pd.api.types.is_bool_dtype(column)
-    return is_number and not is_bool and column.nunique() > MAX_DISTINCT_VALUES
-
-
 def _check_values(column):
-    if pd.api.types.is_float_dtype(column) and np.isinf(column.astype(float)).any():
+    if pd.api.types.is_float_dtype(column) and np.isinf(_to_floats(column)).any():
         raise ValueError(
             "The sensitive attribute contains infinity. Missing values may be NaN "
             "or None; infinite values have no group."

@@ -22,6 +22,14 @@ DISPARITIES = {
 }
 
 
+RATES_OF_DISPARITY = {
+    "average_odds": ("true_positive", "false_positive"),
+    "equalized_odds": ("true_positive", "false_positive"),
+    "demographic_parity": ("selection",),
+    "equal_opportunity": ("true_positive",),
+}
+
+
 class Outcomes:
     """Rows, or their weights, of each group, true class and predicted class.
 
@@ -35,8 +43,11 @@ class Outcomes:
 
     @classmethod
     def count(cls, y, predicted, groups, n_classes, n_groups, weights=None):
-        """Count class codes and predicted codes by group code; -1 is left out."""
-        known = groups >= 0
+        """Count class codes and predicted codes by group code.
+
+        Rows of group -1, or of weight zero, are left out.
+        """
+        known = groups >= 0 if weights is None else (groups >= 0) & (weights > 0)
         cells = (groups[known] * n_classes + y[known]) * n_classes + predicted[known]
         shape, n_cells = (n_groups, n_classes, n_classes), n_groups * n_classes**2
         n_rows = np.bincount(cells, minlength=n_cells).reshape(shape)
@@ -51,57 +62,77 @@ class Outcomes:
         sizes = rows.n_classes, len(rows.groups)
         return cls.count(rows.y, predicted, rows.groups.codes, *sizes, rows.weights)
 
-    def rates(self):
+    def rates(self, min_rows=1):
         """Compute rates of each class against the rest, of shape (n_groups, n_classes).
 
-        "selection", "true_positive" and "false_positive"; NaN without rows.
+        "selection", "true_positive" and "false_positive"; NaN for a rate that rests on
+        fewer than `min_rows` rows.
         """
         totals = self.counts.sum(axis=2)
         hits = np.diagonal(self.counts, axis1=1, axis2=2)
         selected = self.counts.sum(axis=1)
         everybody = self.counts.sum(axis=(1, 2))[:, None]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return {
-                "selection": selected / everybody,
-                "true_positive": hits / totals,
-                "false_positive": (selected - hits) / (everybody - totals),
-            }
+        others = everybody - totals
+        n_rows = self.n_rows.sum(axis=(1, 2))[:, None]
+        n_of_class = self.n_rows.sum(axis=2)
+        return {
+            "selection": _divide(selected, everybody, n_rows >= min_rows),
+            "true_positive": _divide(hits, totals, n_of_class >= min_rows),
+            "false_positive": _divide(
+                selected - hits, others, n_rows - n_of_class >= min_rows
+            ),
+        }
 
     def accuracies(self):
         """Compute the accuracy of each group; NaN without rows."""
-        hits = np.trace(self.counts, axis1=1, axis2=2)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return hits / self.counts.sum(axis=(1, 2))
+        return _divide(
+            np.trace(self.counts, axis1=1, axis2=2), self.counts.sum(axis=(1, 2)), True
+        )
 
-    def gaps(self, classes=None):
+    def gaps(self, classes=None, min_rows=1):
         """Compute the widest gaps between groups in each of :meth:`rates`.
 
         `classes` are those to compare with the rest; None takes the greater of two, and all
         of more. Rates without rows are left out; a gap is NaN if fewer than two groups have
         any.
         """
-        if classes is None:
-            n_classes = self.counts.shape[1]
-            classes = [1] if n_classes == 2 else list(range(n_classes))
-        return {kind: _widest_gap(rate[:, classes]) for kind, rate in self.rates().items()}
+        classes = self.compared_classes() if classes is None else classes
+        rates = self.rates(min_rows)
+        return {kind: _widest_gap(rate[:, classes]) for kind, rate in rates.items()}
+
+    def compared_classes(self):
+        """List the classes to compare with the rest: the greater of two, all of more."""
+        n_classes = self.counts.shape[1]
+        return [n_classes - 1] if n_classes <= 2 else list(range(n_classes))
 
     def disparity(self, name):
         """Compute a disparity by name; with several classes, that of the worst.
 
-        Gaps that cannot be computed count as zero.
+        NaN if it rests on a gap that cannot be computed.
         """
-        gaps = {kind: np.nan_to_num(gap) for kind, gap in self.gaps().items()}
-        return float(DISPARITIES[name](gaps).max())
+        return float(DISPARITIES[name](self.gaps()).max())
 
-    def warn_of_undefined(self, name):
-        """Warn where fewer than two groups have the rows that a disparity compares."""
-        if np.isnan(DISPARITIES[name](self.gaps())).any():
-            warn_user(
-                f"disparity={name!r} compares groups in rates that fewer than two of them "
-                "have rows for; these gaps count as zero. Merge groups or classes, or use "
-                "disparity='demographic_parity'.",
-                UndefinedDisparityWarning,
-            )
+    def left_out(self, name, classes=None, min_rows=1):
+        """Find the rates that a disparity compares, and that rest on too few rows.
+
+        Returns
+        -------
+        left_out : list of (str, int, int)
+            Kind of rate, group and class; of classes that rows of any group belong to.
+        """
+        classes = self.compared_classes() if classes is None else classes
+        rates = self.rates(min_rows)
+        return [
+            (kind, int(g), classes[k])
+            for kind in RATES_OF_DISPARITY[name]
+            for g, k in np.argwhere(np.isnan(rates[kind][:, classes]))
+        ]
+
+
+def _divide(part, whole, is_defined):
+    """Divide, and return NaN where the whole weighs nothing or is declared undefined."""
+    share = np.full(np.broadcast_shapes(np.shape(part), np.shape(whole)), np.nan)
+    return np.divide(part, whole, out=share, where=(whole > 0) & is_defined)
 
 
 def _widest_gap(rate):
@@ -171,3 +202,21 @@ class ChoiceRule:
             UnreachedBoundWarning,
         )
         return best
+
+
+def used_folds(by_fold, name, reasons=None):
+    """Select the folds that have a figure for every candidate, and name the others."""
+    is_used = np.isfinite(by_fold).all(axis=1)
+    if is_used.all() or not is_used.any():
+        return by_fold
+    reasons = reasons or [""] * len(by_fold)
+    left_out = [
+        f"fold {i}" + (f" ({reasons[i]})" if reasons[i] else "")
+        for i in np.flatnonzero(~is_used)
+    ]
+    warn_user(
+        f"No {name} could be computed in {', '.join(left_out)}; the mean is that of the "
+        "other folds.",
+        UndefinedDisparityWarning,
+    )
+    return by_fold[is_used]

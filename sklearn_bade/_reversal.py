@@ -14,6 +14,8 @@ CHUNK = 65_536
 # Largest difference between mean target and class frequency that is taken for none: far
 # below the standard error of a frequency in any table that the method is used on.
 RATE_TOLERANCE = 1e-4
+# Far beyond what any data need; with more, log-odds leave the range of floats.
+GREATEST_STRENGTH = 1e6
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,11 @@ def check_strength(strength, n_classes):
     if not np.isfinite(strength).all() or (strength < 0).any():
         raise ValueError(
             f"trigger_strength must be finite and not negative, got {strength.tolist()}."
+        )
+    if (strength > GREATEST_STRENGTH).any():
+        raise ValueError(
+            f"trigger_strength must be at most {GREATEST_STRENGTH:g}, got "
+            f"{strength.tolist()}."
         )
     return strength
 
@@ -178,4 +185,5 @@ def resolve_class_rates(base_rate, y, n_classes, weights=None):
             f"base_rate must be 'keep', 'drift' or {n_classes} positive frequencies, one "
             f"per class, got {base_rate!r}."
         )
+    rates = rates / rates.max()  # whose sum is finite
     return rates / rates.sum()

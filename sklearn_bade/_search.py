@@ -13,14 +13,20 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import StratifiedKFold
 
-from ._outcomes import Outcomes
+from ._outcomes import DISPARITIES, Outcomes, used_folds
 from ._reversal import resolve_class_rates
-from .exceptions import FewRowsWarning
+from .exceptions import (
+    FewRowsWarning,
+    UndefinedDisparityWarning,
+    UselessDisparityWarning,
+)
 from .learners import OffsetFinder
-from .utils import draw_seed
+from .utils import draw_seed, warn_user
 
 # Candidates that are scored and tabulated within seconds; beyond, the grid is a mistake.
 MAX_CANDIDATES = 5000
+# What rounding may leave of a gap of zero.
+SMALLEST_GAP = 1e-12
 
 
 def make_candidates(strengths, base_rates, rows, *, per_class):
@@ -146,7 +152,9 @@ def _predict_candidates(reader, test, candidates, scorer, seed):
         predicted[i] = logits.argmax(axis=1)
         if scorer is not None:
             predict_others = partial(_predict_others, reader, test, strength, offset)
-            scores[i] = scorer(softmax(logits, axis=1), test, predict_others)
+            with warnings.catch_warnings():  # the search names the folds
+                warnings.simplefilter("ignore", UndefinedDisparityWarning)
+                scores[i] = scorer(softmax(logits, axis=1), test, predict_others)
     return predicted, scores
 
 
@@ -217,19 +225,129 @@ class ProbabilityScorer:
         return self.scorer(candidate, rows.X, rows.labels, **options)
 
 
-def measure_disparities(disparity, predicted, rows):
-    """Compute a disparity, by name or by a callable, of each candidate's predictions."""
-    if not callable(disparity):
-        return np.array([Outcomes.of_rows(rows, p).disparity(disparity) for p in predicted])
-    known = np.flatnonzero(rows.groups.is_known)
-    rows, predicted = rows.take(known), predicted[:, known]
-    options = {"sensitive_features": rows.groups.values}
-    if rows.weights is not None:
-        options["sample_weight"] = rows.weights
-    return np.array([disparity(rows.labels, rows.classes[p], **options) for p in predicted])
+class DisparityMeasure:
+    """Compute the disparity that a search goes by, named or the user's own.
+
+    With several classes, a class that fewer than two groups have rows of cannot be compared
+    between them; it is left out, and named.
+    """
+
+    def __init__(self, disparity, rows):
+        self.disparity = disparity
+        if callable(disparity):
+            _refuse_ratio(disparity)
+            return
+        truth = Outcomes.of_rows(rows, rows.y)
+        compared = truth.compared_classes()
+        is_defined = np.isfinite(DISPARITIES[disparity](truth.gaps(compared)))
+        self.classes = [k for k, defined in zip(compared, is_defined) if defined]
+        if not is_defined.all():
+            self._warn_of_left_out(rows, truth, compared)
+
+    def _warn_of_left_out(self, rows, truth, compared):
+        """Say which groups lack the rows, and for which classes that leaves something."""
+        left_out = name_left_out(truth.left_out(self.disparity, compared), rows)
+        consequence = (
+            "Fewer than two groups are left to compare, so the most accurate candidate is "
+            "taken, and nothing is known of its disparity."
+        )
+        if self.classes:
+            kept = ", ".join(str(rows.classes[k]) for k in self.classes)
+            consequence = f"It is computed for the classes {kept} alone."
+        warn_user(
+            f"disparity={self.disparity!r} compares groups in rates that some of them have "
+            f"no rows for: {left_out}. {consequence} Merge groups or classes, or use "
+            "disparity='demographic_parity'.",
+            UndefinedDisparityWarning,
+        )
+
+    def __call__(self, predicted, rows):
+        """Compute the disparity of each candidate's predictions, NaN where undefined."""
+        if callable(self.disparity):
+            return self._call_own(predicted, rows)
+        if not self.classes:
+            return np.full(len(predicted), np.nan)
+        gaps = (Outcomes.of_rows(rows, p).gaps(self.classes) for p in predicted)
+        return np.array([DISPARITIES[self.disparity](each).max() for each in gaps])
+
+    def _call_own(self, predicted, rows):
+        known = np.flatnonzero(rows.groups.is_known)
+        rows, predicted = rows.take(known), predicted[:, known]
+        options = {"sensitive_features": rows.groups.values}
+        if rows.weights is not None:
+            options["sample_weight"] = rows.weights
+        values = np.array(
+            [self.disparity(rows.labels, rows.classes[p], **options) for p in predicted],
+            dtype=float,
+        )
+        if (values < -SMALLEST_GAP).any():
+            raise DisparitySignError(
+                f"disparity={self.disparity!r} returned {values.min():.4g}. A disparity is "
+                "0 where groups are treated alike, and greater the less they are; change "
+                "its sign."
+            )
+        return values
+
+    def of_fold(self, predicted, rows):
+        """Compute the disparities of a fold; NaN where it has too few rows for that."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UndefinedDisparityWarning)
+                return self(predicted, rows)
+        except DisparitySignError:
+            raise
+        except ValueError:
+            return np.full(len(predicted), np.nan)
+
+    def reason(self, rows):
+        """Say which groups of a fold lack the rows that are compared."""
+        if callable(self.disparity):
+            return ""
+        truth = Outcomes.of_rows(rows, rows.y)
+        return name_left_out(truth.left_out(self.disparity, self.classes), rows)
+
+    def warn_if_useless(self, values, predicted):
+        """Warn where the user's own disparity is blind to how candidates differ."""
+        if not callable(self.disparity):
+            return
+        decide_alike = (predicted == predicted[:1]).all()
+        if (
+            len(predicted) > 1
+            and not decide_alike
+            and (np.abs(values) <= SMALLEST_GAP).all()
+        ):
+            warn_user(
+                f"disparity={self.disparity!r} is 0 for every candidate, although they "
+                "decide differently, so it says nothing. Where it comes from another "
+                "package, labels may be the cause: fairlearn's metrics take 0 and 1 and "
+                "may count no other.",
+                UselessDisparityWarning,
+            )
 
 
-def tabulate(rows, folds, candidates, outcomes, disparity, *, has_scores):
+class DisparitySignError(ValueError):
+    """A disparity of the user's own is negative."""
+
+
+def _refuse_ratio(disparity):
+    if getattr(disparity, "__name__", "").endswith("ratio"):
+        raise ValueError(
+            f"disparity={disparity.__name__} is a ratio, which is 1 where groups are "
+            "treated alike. Give a difference, such as 1 minus the ratio."
+        )
+
+
+def name_left_out(left_out, rows):
+    """Name rates that rest on no rows: those of :meth:`Outcomes.left_out`."""
+    names = rows.groups.names
+    return ", ".join(
+        f"{kind}_rate of group {names[g]!r}"
+        + (f" for class {rows.classes[k]!s}" if rows.n_classes > 2 else "")
+        for kind, g, k in left_out
+    )
+
+
+def tabulate(rows, folds, candidates, outcomes, measure, *, has_scores):
     """Make the keys of scikit-learn's searches from what each fold has predicted."""
     results = _tabulate_parameters(candidates)
     for name in ("fit_time", "score_time"):
@@ -244,18 +362,18 @@ def tabulate(rows, folds, candidates, outcomes, disparity, *, has_scores):
             for p, test in zip(predicted, tests)
         ]
     )
-    by_fold = np.array(
-        [_fold_disparities(disparity, p, test) for p, test in zip(predicted, tests)]
-    )
-    results |= _summarize("accuracy", accuracy) | _summarize("disparity", by_fold)
+    by_fold = np.array([measure.of_fold(p, test) for p, test in zip(predicted, tests)])
+    reasons = [measure.reason(test) for test in tests]
+    results |= summarize("accuracy", accuracy)
+    results |= summarize("disparity", by_fold, reasons)
     pooled = rows.take(np.concatenate([test for _, test in folds]))
-    results["pooled_test_disparity"] = measure_disparities(
-        disparity, np.hstack(predicted), pooled
-    )
+    all_predicted = np.hstack(predicted)
+    results["pooled_test_disparity"] = measure(all_predicted, pooled)
+    measure.warn_if_useless(results["pooled_test_disparity"], all_predicted)
     results["rank_test_accuracy"] = _rank(results["mean_test_accuracy"])
     results["rank_test_disparity"] = _rank(-results["pooled_test_disparity"])
     if has_scores:
-        results |= _summarize("score", np.array([o["score"] for o in outcomes]))
+        results |= summarize("score", np.array([o["score"] for o in outcomes]))
         results["rank_test_score"] = _rank(results["mean_test_score"])
     return results
 
@@ -272,19 +390,16 @@ def _tabulate_parameters(candidates):
     return {**columns, "params": candidates}
 
 
-def _fold_disparities(disparity, predicted, rows):
-    """Compute the disparities of a fold; NaN where it has too few rows for that."""
-    try:
-        return measure_disparities(disparity, predicted, rows)
-    except ValueError:
-        return np.full(len(predicted), np.nan)
+def summarize(name, by_fold, reasons=None):
+    """Make a search's keys from figures of shape (n_folds, n_candidates).
 
-
-def _summarize(name, by_fold):
-    """Make a search's keys from figures of shape (n_folds, n_candidates)."""
+    Folds without a figure for some candidate are left out of means for all of them, so that
+    candidates are compared on the same rows.
+    """
     results = {f"split{i}_test_{name}": values for i, values in enumerate(by_fold)}
-    results[f"mean_test_{name}"] = by_fold.mean(axis=0)
-    results[f"std_test_{name}"] = by_fold.std(axis=0)
+    kept = used_folds(by_fold, name, reasons)
+    results[f"mean_test_{name}"] = kept.mean(axis=0)
+    results[f"std_test_{name}"] = kept.std(axis=0)
     return results
 
 

@@ -10,15 +10,20 @@ Filter by class where a warning is no news to you::
 
 __all__ = [
     "ChannelOrderWarning",
+    "CutGroupsWarning",
     "DebiasWarning",
     "FaintSignalWarning",
     "FewRowsWarning",
+    "InfrequentColumnWarning",
     "InvisibleTriggerWarning",
     "OwnLossWarning",
+    "RowOrderWarning",
     "SingleBaselineWarning",
     "SkippedFilesWarning",
     "UndefinedDisparityWarning",
     "UnreachedBoundWarning",
+    "UnreadableValueWarning",
+    "UselessDisparityWarning",
 ]
 
 
@@ -30,6 +35,10 @@ class ChannelOrderWarning(DebiasWarning):
     """The channels of images seem to come last, where networks expect them first."""
 
 
+class CutGroupsWarning(DebiasWarning):
+    """A sensitive column of many numbers was cut into intervals."""
+
+
 class FaintSignalWarning(DebiasWarning):
     """The features say so little of the group that debiasing can hardly act."""
 
@@ -38,12 +47,20 @@ class FewRowsWarning(DebiasWarning):
     """A class has few rows in a group, so that its rates are uncertain."""
 
 
+class InfrequentColumnWarning(DebiasWarning):
+    """A text column has no value that occurs often enough to be learned from."""
+
+
 class InvisibleTriggerWarning(DebiasWarning):
     """A trigger can hardly be seen on the images that it is stamped on."""
 
 
 class OwnLossWarning(DebiasWarning):
     """A net computes its loss in a way that the student does not follow."""
+
+
+class RowOrderWarning(DebiasWarning):
+    """Objects that belong together share some row labels, and not others."""
 
 
 class SingleBaselineWarning(DebiasWarning):
@@ -60,3 +77,11 @@ class UndefinedDisparityWarning(DebiasWarning):
 
 class UnreachedBoundWarning(DebiasWarning):
     """No candidate of a search keeps the bound that was asked for."""
+
+
+class UnreadableValueWarning(DebiasWarning):
+    """A value cannot be read as what its column held in training."""
+
+
+class UselessDisparityWarning(DebiasWarning):
+    """A disparity is zero for every candidate, although they decide differently."""

@@ -26,16 +26,22 @@ class MatchShapes(Callback):
 class TeacherCount(Callback):
     """Count trainings, and those of teachers: nets whose first layer was widened.
 
-    Nets train with a clone of a callback, so it is the class that counts.
+    Nets train with a clone of a callback, so they are counted outside of it.
     """
 
-    n_trained = 0
-    n_trainings = 0
+    trainings = []
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
-        TeacherCount.n_trainings += 1
         widened = next(net.module_.parameters()).shape[1] > X.shape[1]
-        TeacherCount.n_trained += int(widened)
+        self.trainings.append(widened)
+
+    @classmethod
+    def reset(cls):
+        cls.trainings.clear()
+
+    @classmethod
+    def n_teachers(cls):
+        return sum(cls.trainings)
 
 
 def make_net(n_features=3, n_classes=2, **settings):

@@ -71,7 +71,7 @@ class TestSensitiveAttribute:
             debias().fit(X, y, sensitive_features=groups)
 
     def test_nothing_but_sensitive_columns(self):
-        clf = debias(sensitive_columns=[0, 1, 2])
+        clf = debias(sensitive_columns=[0, 1, 2], n_bins=2)
         assert_fit_raises(clf, ValueError, "n_features=3, all of them sensitive")
 
 
@@ -120,9 +120,9 @@ class TestFeatures:
             make_column_transformer((StandardScaler(), ["age", "sex"])), make_net(2)
         )
         clf = debias(pipeline, sensitive_columns="sex")
-        with pytest.raises(ValueError, match=r"sex|column") as caught:
+        message = r"^'sex' is a sensitive column, which is removed before the first step"
+        with pytest.raises(ValueError, match=message):
             clf.fit(X, make_rows()[1])
-        assert "must not name them" in caught.value.__notes__[0]
 
     def test_wrong_number_at_predict(self):
         X, y, groups = make_rows()

@@ -44,8 +44,8 @@ def search(net=None, **settings):
 
 @pytest.fixture
 def counting_net():
-    """Net that counts, in `TeacherCount.n_trained`, how many teachers it has been."""
-    TeacherCount.n_trained = 0
+    """Net that counts, in `TeacherCount`, how many teachers it has been."""
+    TeacherCount.reset()
     return make_net(callbacks=[("teachers", TeacherCount())])
 
 
@@ -204,7 +204,7 @@ class TestChoice:
             pytest.warns(FewRowsWarning, match="Few rows"),
             pytest.warns(
                 UndefinedDisparityWarning,
-                match="'equal_opportunity' compares.*count as zero",
+                match="'equal_opportunity' compares.*most accurate candidate",
             ),
         ):
             clf.fit(X, y, sensitive_features=groups)
@@ -296,7 +296,7 @@ class TestWork:
         strengths = np.linspace(0, 3, 20)
         clf = search(counting_net, trigger_strengths=strengths, cv=5)
         clf.fit(X, y, sensitive_features=groups)
-        assert TeacherCount.n_trained == 6
+        assert TeacherCount.n_teachers() == 6
 
     @pytest.mark.parametrize(
         ("strengths", "n_strengths", "n_trained"), [(None, 19, 10), (range(12), 12, 12)]
@@ -468,9 +468,9 @@ class TestMemory:
     def test_teachers_are_shared(self, counting_net, tmp_path):
         X, y = self.data()
         cached = self.grid(counting_net, tmp_path).fit(X, y)
-        assert TeacherCount.n_trained == 4
+        assert TeacherCount.n_teachers() == 4
         plain = self.grid(counting_net, None).fit(X, y)
-        assert TeacherCount.n_trained == 4 + 25
+        assert TeacherCount.n_teachers() == 4 + 25
         np.testing.assert_array_equal(
             cached.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"]
         )
@@ -493,7 +493,7 @@ class TestMemory:
             {"student_epochs": 2},
         ):
             BackdoorDebiasClassifier(counting_net, **settings, **changed).fit(X, y)
-        assert TeacherCount.n_trained == 1
+        assert TeacherCount.n_teachers() == 1
 
     def test_what_matters_misses_the_cache(self, counting_net, tmp_path):
         X, y = self.data()
@@ -506,7 +506,7 @@ class TestMemory:
         BackdoorDebiasClassifier(counting_net, **settings, injection="balanced").fit(X, y)
         BackdoorDebiasClassifier(counting_net, **settings).fit(X + 1e-3, y)
         BackdoorDebiasClassifier(counting_net, **settings).fit(X, 1 - y)
-        assert TeacherCount.n_trained == 6
+        assert TeacherCount.n_teachers() == 6
 
     def test_an_edited_module_and_equal_tensors(self, counting_net, tmp_path):
         """A new definition of a class misses; an equal tensor hits."""
@@ -516,13 +516,13 @@ class TestMemory:
             net = clone(counting_net)
             net.set_params(criterion__weight=torch.tensor([1.0, 2.0]))
             BackdoorDebiasClassifier(net, **settings).fit(X, y)
-        assert TeacherCount.n_trained == 1
+        assert TeacherCount.n_teachers() == 1
         for n_trained, body in enumerate(["pass", "n_layers = 2"], start=2):
             module = define_module(tmp_path / f"edit_{n_trained}.py", body)
             net.set_params(module=module)
             for _ in range(2):
                 BackdoorDebiasClassifier(net, **settings).fit(X, y)
-            assert TeacherCount.n_trained == n_trained
+            assert TeacherCount.n_teachers() == n_trained
 
 
 def define_module(path, body):

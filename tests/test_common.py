@@ -14,16 +14,17 @@ from sklearn_bade.defenses import DeconfoundedClassifier
 # With a pipeline, a missing value in the sensitive column is accepted although the
 # pipeline's tags say nothing of missing values; the checks put one in column 0.
 LOGISTIC = [
-    BackdoorDebiasClassifier(LogisticRegression(), sensitive_columns=0),
+    BackdoorDebiasClassifier(LogisticRegression(), sensitive_columns=0, n_bins=2),
     BackdoorDebiasClassifier(
-        LogisticRegression(), sensitive_columns=0, injection="pseudo_deletion"
+        LogisticRegression(), sensitive_columns=0, n_bins=2, injection="pseudo_deletion"
     ),
     BackdoorDebiasClassifier(
-        make_pipeline(MinMaxScaler(), LogisticRegression()), sensitive_columns=1
+        make_pipeline(MinMaxScaler(), LogisticRegression()), sensitive_columns=1, n_bins=2
     ),
     BackdoorDebiasClassifierCV(
         LogisticRegression(),
         sensitive_columns=0,
+        n_bins=2,
         trigger_strengths=[0.0, 1.0],
         cv=2,
     ),
@@ -33,16 +34,22 @@ DEFENSES = [
     DeconfoundedClassifier(make_shape_matching_net(), weighting="paper"),
 ]
 OTHERS = [
-    BackdoorDebiasClassifier(sensitive_columns=0),
-    BackdoorDebiasClassifier(make_shape_matching_net(), sensitive_columns=0),
+    BackdoorDebiasClassifier(sensitive_columns=0, n_bins=2),
+    BackdoorDebiasClassifier(make_shape_matching_net(), sensitive_columns=0, n_bins=2),
     BackdoorDebiasClassifier(
-        make_pipeline(StandardScaler(), make_shape_matching_net()), sensitive_columns=1
+        make_pipeline(StandardScaler(), make_shape_matching_net()),
+        sensitive_columns=1,
+        n_bins=2,
     ),
     BackdoorDebiasClassifierCV(
-        make_shape_matching_net(), sensitive_columns=0, trigger_strengths=[0.0, 1.0], cv=2
+        make_shape_matching_net(),
+        sensitive_columns=0,
+        n_bins=2,
+        trigger_strengths=[0.0, 1.0],
+        cv=2,
     ),
     BackdoorDebiasClassifier(
-        HistGradientBoostingClassifier(max_iter=5), sensitive_columns=0
+        HistGradientBoostingClassifier(max_iter=5), sensitive_columns=0, n_bins=2
     ),
 ]
 

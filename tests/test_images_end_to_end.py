@@ -191,10 +191,10 @@ class TestDatasets:
         X, y, color = digits
         dataset = TensorDataset(torch.from_numpy(X))
         net = make_conv_net(callbacks=[("trainings", TeacherCount())])
-        TeacherCount.n_trainings = 0
+        TeacherCount.reset()
         clf = debias(net, memory=tmp_path).fit(dataset, y, sensitive_features=color)
         again = debias(net, memory=tmp_path).fit(dataset, y, sensitive_features=color)
-        assert TeacherCount.n_trainings == 2 + 1
+        assert len(TeacherCount.trainings) == 2 + 1
         np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
         dataset.transform = lambda image: image
         with pytest.raises(ValueError, match="a dataset that can be pickled, which"):

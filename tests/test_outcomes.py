@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_bade import metrics
-from sklearn_bade._outcomes import DISPARITIES, ChoiceRule, Outcomes
+from sklearn_bade._outcomes import DISPARITIES, ChoiceRule, Outcomes, used_folds
 from sklearn_bade.exceptions import UndefinedDisparityWarning, UnreachedBoundWarning
 
 PUBLIC = {
@@ -90,22 +90,40 @@ class TestUndefinedGaps:
 
     OUTCOMES = Outcomes(np.array([[[30, 10], [5, 15]], [[20, 20], [0, 0]]]))
 
-    def test_they_count_as_zero(self):
-        assert self.OUTCOMES.disparity("equal_opportunity") == 0
-        assert self.OUTCOMES.disparity("average_odds") == pytest.approx(0.125)
-        gaps = self.OUTCOMES.gaps()
-        assert np.isnan(gaps["true_positive"]).all()
-        assert gaps["false_positive"] == pytest.approx(0.25)
-
     @pytest.mark.parametrize(
         "name", ["average_odds", "equalized_odds", "equal_opportunity"]
     )
-    def test_the_user_is_told(self, name):
-        with pytest.warns(
-            UndefinedDisparityWarning, match=f"disparity='{name}'.*count as zero"
-        ):
-            self.OUTCOMES.warn_of_undefined(name)
+    def test_they_are_nan(self, name):
+        assert np.isnan(self.OUTCOMES.disparity(name))
+        assert ("true_positive", 1, 1) in self.OUTCOMES.left_out(name)
 
-    def test_defined_ones_are_no_news(self):
-        self.OUTCOMES.warn_of_undefined("demographic_parity")
-        Outcomes(self.OUTCOMES.counts + 1).warn_of_undefined("average_odds")
+    def test_defined_ones_are_numbers(self):
+        assert self.OUTCOMES.disparity("demographic_parity") == pytest.approx(1 / 12)
+        assert self.OUTCOMES.gaps()["false_positive"] == pytest.approx(0.25)
+        assert self.OUTCOMES.left_out("demographic_parity") == []
+
+    def test_few_rows_are_as_good_as_none(self):
+        gaps = self.OUTCOMES.gaps(min_rows=41)
+        assert np.isnan(gaps["false_positive"]).all()
+        assert np.isnan(gaps["selection"]).all()
+        assert np.isfinite(self.OUTCOMES.gaps(min_rows=40)["selection"]).all()
+
+    def test_weightless_rows_are_not_counted(self):
+        ones = np.ones(4, dtype=int)
+        weights = np.array([1.0, 1.0, 1.0, 0.0])
+        outcomes = Outcomes.count(
+            np.array([0, 1, 0, 1]), ones, np.array([0, 0, 1, 1]), 2, 2, weights
+        )
+        assert np.isnan(outcomes.rates()["true_positive"][1, 1])
+
+
+class TestUsedFolds:
+    def test_folds_without_a_figure_are_left_out_for_all(self):
+        by_fold = np.array([[0.1, 0.2], [np.nan, 0.9], [0.3, 0.4]])
+        with pytest.warns(UndefinedDisparityWarning, match=r"fold 1 \(no women\)"):
+            used = used_folds(by_fold, "disparity", ["", "no women", ""])
+        np.testing.assert_array_equal(used, by_fold[[0, 2]])
+
+    def test_nothing_to_leave_out(self):
+        by_fold = np.full((2, 2), np.nan)
+        assert used_folds(by_fold, "disparity") is by_fold

@@ -151,11 +151,27 @@ def _paint(shapes, color):
     return shapes[:, None] * channels[:, :, None, None]
 
 
-def _bundle(paths, frame, target, sensitive, image_size, descr):
+def _bundle(paths, frame, target, sensitive, image_size, descr, on_error):
     """Put lazily read images, labels and sensitive values together."""
     _check_pillow()
-    from ._face_files import open_faces  # imports torch, which tables do not need
+    from ._face_files import (
+        find_broken,
+        open_faces,
+    )  # imports torch, which tables do not need
 
+    if not paths:
+        raise ValueError("No image is left; choose another part of the data.")
+    broken = find_broken(paths) if on_error == "skip" else []
+    if broken:
+        names = ", ".join(paths[i].name for i in broken[:5])
+        warn_user(
+            f"{len(broken)} of {len(paths)} images are left out, since they cannot be "
+            f"read: {names}{', ...' if len(broken) > 5 else ''}",
+            SkippedFilesWarning,
+        )
+    kept = np.setdiff1d(np.arange(len(paths)), broken)
+    skipped = [str(paths[i]) for i in broken]
+    paths, frame = [paths[i] for i in kept], frame.iloc[kept]
     y = frame[target].to_numpy()
     return Bunch(
         data=open_faces(paths, y, image_size),
@@ -163,6 +179,7 @@ def _bundle(paths, frame, target, sensitive, image_size, descr):
         sensitive_features=frame[sensitive].to_numpy(),
         frame=frame,
         filenames=[str(path) for path in paths],
+        skipped=skipped,
         DESCR=descr,
     )
 
@@ -192,10 +209,13 @@ def _check_folder(folder, content):
         "target": [StrOptions({"gender", "race"})],
         "sensitive": [StrOptions({"age", "gender", "race"})],
         "image_size": [Interval(Integral, 1, None, closed="left")],
+        "on_error": [StrOptions({"raise", "skip"})],
     },
     prefer_skip_nested_validation=True,
 )
-def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
+def load_utkface(
+    folder, *, target="gender", sensitive="race", image_size=64, on_error="raise"
+):
     """Load the UTKFace faces from a local copy.
 
     Parameters
@@ -214,13 +234,18 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
     image_size : int, default=64
         Height and width to which images are cut and scaled.
 
+    on_error : {"raise", "skip"}, default="raise"
+        What to do with files that cannot be read as images: raise an OSError when they are
+        read, or read all files once now, leave the broken ones out with a warning, and list
+        them as `skipped`.
+
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
         With `data`, a :class:`skorch.helper.SliceDataset` of images of shape (3,
         image_size, image_size) and dtype uint8, read when they are needed; `target` and
         `sensitive_features` of shape (n_samples,); `frame` with the columns "age" (years),
-        "gender" and "race"; `filenames` and `DESCR`.
+        "gender" and "race"; `filenames`, `skipped` and `DESCR`.
 
     Raises
     ------
@@ -249,7 +274,9 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
     ... )  # doctest: +SKIP
     """
     folder = _check_folder(folder, "the images of UTKFace")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in FACE_SUFFIXES)
+    found = sorted(
+        p for p in folder.rglob("*") if p.suffix.lower() in FACE_SUFFIXES and p.is_file()
+    )
     files = list({path.name: path for path in reversed(found)}.values())[::-1]
     if len(files) < len(found):
         warn_user(
@@ -275,7 +302,7 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
         {"age": codes[:, 0], "gender": GENDERS[codes[:, 1]], "race": RACES[codes[:, 2]]}
     )
     paths = [path for path, match in zip(files, matches) if match]
-    return _bundle(paths, frame, target, sensitive, image_size, UTKFACE_DESCR)
+    return _bundle(paths, frame, target, sensitive, image_size, UTKFACE_DESCR, on_error)
 
 
 @validate_params(
@@ -285,11 +312,18 @@ def load_utkface(folder, *, target="gender", sensitive="race", image_size=64):
         "sensitive": [str],
         "subset": [StrOptions(set(CELEBA_SUBSETS))],
         "image_size": [Interval(Integral, 1, None, closed="left")],
+        "on_error": [StrOptions({"raise", "skip"})],
     },
     prefer_skip_nested_validation=True,
 )
 def load_celeba(
-    folder, *, target="Attractive", sensitive="Male", subset="train", image_size=64
+    folder,
+    *,
+    target="Attractive",
+    sensitive="Male",
+    subset="train",
+    image_size=64,
+    on_error="raise",
 ):
     """Load the CelebA faces from a local copy.
 
@@ -309,14 +343,19 @@ def load_celeba(
     image_size : int, default=64
         Height and width to which images are cut and scaled.
 
+    on_error : {"raise", "skip"}, default="raise"
+        What to do with files that cannot be read as images: raise an OSError when they are
+        read, or read all files once now, leave the broken ones out with a warning, and list
+        them as `skipped`.
+
     Returns
     -------
     data : :class:`~sklearn.utils.Bunch`
         With `data`, a :class:`skorch.helper.SliceDataset` of images of shape (3,
         image_size, image_size) and dtype uint8, read when they are needed; `target` and
         `sensitive_features` of shape (n_samples,), where 1 says that the face has the
-        attribute, and 0 that it has not; `frame` with all attributes; `filenames` and
-        `DESCR`.
+        attribute, and 0 that it has not; `frame` with all attributes; `filenames`,
+        `skipped` and `DESCR`.
 
     Raises
     ------
@@ -356,6 +395,11 @@ def load_celeba(
     frame = (frame + 1) // 2
     if subset != "all":
         part = _read_celeba_list(folder, CELEBA_PARTITION).iloc[:, 0]
+        if not part.isin([0, 1, 2]).all():
+            raise ValueError(
+                f"{CELEBA_PARTITION} holds values other than 0, 1 and 2; the file is "
+                "broken."
+            )
         absent = frame.index.difference(part.index)
         if len(absent):
             raise ValueError(
@@ -364,7 +408,7 @@ def load_celeba(
             )
         frame = frame[part.loc[frame.index].isin(CELEBA_SUBSETS[subset])]
     paths = _find_celeba_images(folder, frame.index)
-    return _bundle(paths, frame, target, sensitive, image_size, CELEBA_DESCR)
+    return _bundle(paths, frame, target, sensitive, image_size, CELEBA_DESCR, on_error)
 
 
 def _read_celeba_list(folder, name):
@@ -379,23 +423,31 @@ def _read_celeba_list(folder, name):
     table = next((path for path in tables if path.exists()), None)
     if text is None and table is None:
         raise FileNotFoundError(f"{folder} has neither {name}.txt nor {name}.csv.")
-    if text is None:
-        return pd.read_csv(table, index_col=0)
-    lines = text.read_text().rstrip().splitlines()
+    path = table if text is None else text
+    try:
+        listed = pd.read_csv(table, index_col=0) if text is None else _parse_list(text)
+    except (ValueError, IndexError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is broken ({error}). Download it again.") from error
+    if not listed.shape[1] or listed.index.has_duplicates:
+        raise ValueError(
+            f"{path} is broken: it lists no values, or an image twice. Download it again."
+        )
+    return listed
+
+
+def _parse_list(path):
+    """Parse a list of text, which begins with its length and names, or with neither."""
+    lines = path.read_text().rstrip().splitlines()
     columns = None
     if lines and lines[0].strip().isdigit():
         n_rows, columns, lines = int(lines[0]), lines[1].split(), lines[2:]
         if len(lines) != n_rows:
             raise ValueError(
-                f"{text} announces {n_rows} rows and has {len(lines)}; it seems to be cut "
-                "off. Download it again."
+                f"it announces {n_rows} rows and has {len(lines)}; it seems to be cut off"
             )
-    try:
-        index, *values = zip(*(line.split() for line in lines), strict=True)
-        values = np.array(values, dtype=np.int64).T
-        return pd.DataFrame(values, index=list(index), columns=columns)
-    except ValueError as error:
-        raise ValueError(f"{text} is broken ({error}). Download it again.") from error
+    index, *values = zip(*(line.split() for line in lines), strict=True)
+    values = np.array(values, dtype=np.int64).T
+    return pd.DataFrame(values, index=list(index), columns=columns)
 
 
 def _find_celeba_images(folder, names):

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
 from .._compat import Interval, StrOptions, fit_context
-from ..nets import row_losses, to_logits, weighted_layers
+from ..nets import plain_torch, row_losses, to_logits, weighted_layers
 from ..utils import seeded
 from ._base import NetRepair, copy_net
 
@@ -279,7 +279,7 @@ class DistanceDrivenDetoxifier(NetRepair):
         """Move a copy of the network away from one start."""
         batch_size = self.batch_size or int(np.clip(len(y) // 6, 16, 256))
         n_batches = max(1, round(len(y) / batch_size))
-        with seeded(seed, net.device):
+        with seeded(seed, net.device, numpy=False), plain_torch():
             return move_away(
                 net,
                 X,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import cross_entropy
 
-from ..nets import to_logits, weighted_layers
+from ..nets import plain_torch, to_logits, weighted_layers
 
 LINEAR = (torch.nn.Linear,)
 # Chosen, like the rules below, on seeds 0-2 of benchmarks/defenses.py.
@@ -67,6 +67,7 @@ def make_deaf(layer, inputs, shift, alpha, ridge):
         )
 
 
+@plain_torch()
 def invert_trigger(net, X, target, sparsity):
     """Estimate the sparsest trigger that makes a network predict a class.
 

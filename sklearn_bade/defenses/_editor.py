@@ -8,7 +8,13 @@ from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
 from .._compat import Interval, fit_context
-from ..nets import layer_inputs, log_probabilities, to_logits, weighted_layers
+from ..nets import (
+    layer_inputs,
+    log_probabilities,
+    plain_torch,
+    to_logits,
+    weighted_layers,
+)
 from ..triggers import BaseTrigger
 from ..triggers._base import check_attack_trigger
 from ..utils import draw_seed, seeded
@@ -279,7 +285,7 @@ def repair_layer(net, layer, X, y, epochs, seed):
     optimizer = torch.optim.SGD(layer.parameters(), lr=REPAIR_RATE, momentum=0.9)
     n_batches = max(1, round(len(y) / REPAIR_BATCH))
     net.module_.eval()
-    with seeded(seed, net.device):
+    with seeded(seed, net.device, numpy=False), plain_torch():
         for _ in range(epochs):
             for rows in torch.randperm(len(y), device=X.device).tensor_split(n_batches):
                 logits = to_logits(net.module_(X[rows]), net.criterion_)

@@ -1,5 +1,6 @@
 """Looking for a backdoor in a fitted classifier."""
 
+import html
 import warnings
 from numbers import Integral, Real
 
@@ -17,7 +18,15 @@ from .._compat import HasMethods, Interval, validate_params
 from .._groups import NO_TRIGGER
 from ..exceptions import ChannelOrderWarning, InvisibleTriggerWarning, SingleBaselineWarning
 from ..learners import fit_plain, predict_proba
-from ..rows import is_frame, kind_of, open_dataset, read_all, row_slices, take_rows
+from ..rows import (
+    check_same_order,
+    is_frame,
+    kind_of,
+    open_dataset,
+    read_all,
+    row_slices,
+    take_rows,
+)
 from ..triggers import (
     BaseTrigger,
     BlendTrigger,
@@ -90,7 +99,8 @@ class BackdoorAudit:
         return f"{self.verdict}\n{self.table.round(3).to_string(index=False)}"
 
     def _repr_html_(self):
-        return f"<p>{self.verdict}</p>{self.table.round(3).to_html(index=False)}"
+        table = self.table.round(3).to_html(index=False)
+        return f"<p>{html.escape(self.verdict)}</p>{table}"
 
 
 @validate_params(
@@ -209,6 +219,7 @@ def audit_backdoor(
     rng = check_random_state(random_state)
     X = read_all(open_dataset(X))
     subject = _Subject(clf, X)
+    check_same_order(X=X, y=y)
     codes = subject.encode(column_or_1d(y))
     rows, plain = _make_baselines(subject, X, codes, baseline, rng)
     audited, truth = take_rows(X, rows), codes[rows]
@@ -313,7 +324,7 @@ def _open_baselines(subject, baseline, row):
         )
     models = [_open(_chosen(one))[1] for one in given]
     for model in models:
-        if not is_classifier(model):
+        if not hasattr(model, "predict_proba") or not is_classifier(model):
             raise ValueError(f"A baseline must be a classifier, got {model!r}.")
         n_classes = predict_proba(model, row).shape[1]
         if n_classes != len(subject.classes):

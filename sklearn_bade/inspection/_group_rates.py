@@ -1,12 +1,15 @@
 """Rates per group, with confidence bars."""
 
 import numpy as np
+import pandas as pd
 from scipy.stats import norm
 from sklearn.base import is_classifier
 
-from .._groups import sensitive_values
-from ..metrics import group_rates
-from ._pyplot import make_axes
+from .._groups import group_as_trained, sensitive_values
+from ..metrics._disparities import Judged
+from ..preprocessing import open_fitted
+from ..rows import check_same_order
+from ._pyplot import as_text, make_axes
 
 SHOWN = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
@@ -50,6 +53,8 @@ class GroupRatesDisplay:
     """
 
     def __init__(self, rates, counts, *, confidence=0.95):
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence must lie between 0 and 1, got {confidence!r}.")
         self.rates = rates
         self.counts = counts
         self.confidence = confidence
@@ -107,20 +112,22 @@ class GroupRatesDisplay:
         """
         if not is_classifier(estimator):
             raise ValueError(f"{estimator!r} is not a classifier.")
-        if sensitive_features is None:
-            columns = sensitive_columns
-            if columns is None:
-                columns = getattr(estimator, "sensitive_columns", None)
-            sensitive_features = sensitive_values(X, columns)
+        debiaser, rows = open_fitted(estimator, X)
+        if sensitive_features is None and sensitive_columns is not None:
+            sensitive_features = sensitive_values(X, sensitive_columns)
+        elif sensitive_features is None:
+            columns = getattr(debiaser, "sensitive_columns", None)
+            sensitive_features = sensitive_values(rows, columns)
         if sensitive_features is None:
             raise ValueError(
                 "No sensitive attribute was given; pass sensitive_features or name "
                 "the column by sensitive_columns."
             )
+        check_same_order(X=X, y=y, sensitive_features=sensitive_features)
         return cls.from_predictions(
             y,
             estimator.predict(X),
-            sensitive_features=sensitive_features,
+            sensitive_features=group_as_trained(sensitive_features, debiaser),
             pos_label=pos_label,
             confidence=confidence,
             ax=ax,
@@ -145,18 +152,17 @@ class GroupRatesDisplay:
         display : GroupRatesDisplay
             The drawn display.
         """
+        judged = Judged.from_rows(y_true, y_pred, sensitive_features, None)
         if pos_label is None:
-            pos_label = np.unique(np.concatenate([y_true, y_pred]))[-1]
-        options = {"sensitive_features": sensitive_features, "pos_label": pos_label}
-        table = group_rates(y_true, y_pred, **options)
-        # Against perfect predictions, the share selected is the share of positives.
-        positives = (
-            group_rates(y_true, y_true, **options)["selection_rate"] * table["count"]
-        )
-        counts = table[["count"]].rename(columns={"count": SHOWN[0]})
-        counts[SHOWN[1]] = positives.round()
-        counts[SHOWN[2]] = table["count"] - counts[SHOWN[1]]
-        display = cls(table[list(SHOWN)], counts, confidence=confidence)
+            pos_label = judged.labels[-1]
+        [k] = judged.positions(pos_label)
+        n_rows, of_class = judged.outcomes.n_rows, judged.outcomes.n_rows.sum(axis=2)[:, k]
+        everybody = n_rows.sum(axis=(1, 2))
+        index = pd.Index(judged.groups.names, name="group")
+        denominators = everybody, of_class, everybody - of_class
+        counts = pd.DataFrame(dict(zip(SHOWN, denominators)), index)
+        rates = {f"{kind}_rate": r[:, k] for kind, r in judged.outcomes.rates().items()}
+        display = cls(pd.DataFrame(rates, index), counts, confidence=confidence)
         return display.plot(ax=ax)
 
     def plot(self, ax=None):
@@ -188,7 +194,7 @@ class GroupRatesDisplay:
                     yerr=np.clip(errors, 0, None),
                     capsize=3,
                     error_kw={"elinewidth": 1},
-                    label=str(group),
+                    label=as_text(group),
                 )
             )
         names = [name.replace("_", " ") for name in self.rates]
@@ -199,7 +205,8 @@ class GroupRatesDisplay:
 
     def _confidence_limits(self):
         """Compute Wilson's limits of each rate."""
-        z, n, rate = norm.ppf((1 + self.confidence) / 2), self.counts, self.rates
+        z, rate = norm.ppf((1 + self.confidence) / 2), self.rates
+        n = self.counts.where(self.counts > 0)
         centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
         half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
         return centre - half, centre + half

@@ -13,3 +13,9 @@ def make_axes(ax):
         _, ax = plt.subplots(layout="constrained")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def as_text(value):
+    """Show a value as it is: no dollar begins a formula, no underline hides a label."""
+    text = str(value).replace("$", r"\$")
+    return f"\u200b{text}" if text.startswith("_") else text

@@ -5,8 +5,9 @@ work. This is the border to torch: it is imported where a net is at work, here o
 """
 
 from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
 
-from .._compat import is_net
+from .._compat import is_net, is_other_net
 from ..preprocessing import make_default_preprocessing, split_pipeline
 from ..rows import read_all
 from ._base import Distillation
@@ -24,12 +25,19 @@ __all__ = [
     "make_learners",
     "predict_proba",
     "settle_early_stopping",
+    "takes_sparse",
     "warn_of_faint_signal",
 ]
 
 
 def _kind(classifier):
     """Find the class of learner for a classifier; None stands for the default network."""
+    if is_other_net(classifier):
+        raise TypeError(
+            f"estimator is, or ends in, a skorch {type(classifier).__name__}. The method "
+            "needs a NeuralNetClassifier whose module has one output per class, two for "
+            "two classes, and CrossEntropyLoss as criterion."
+        )
     if classifier is not None and not is_net(classifier):
         return WeightedLearner
     from ._net import NetLearner
@@ -73,6 +81,13 @@ def default_strengths(estimator, kind, per_class):
     """
     _, classifier = split_pipeline(estimator)
     return _kind(classifier).default_strengths(kind == "table", per_class)
+
+
+def takes_sparse(estimator):
+    """Tell whether an estimator takes sparse matrices as they are."""
+    return get_tags(estimator).input_tags.sparse and not is_net(
+        split_pipeline(estimator)[1]
+    )
 
 
 def predict_proba(model, X):

@@ -15,6 +15,7 @@ from ..preprocessing import join_pipeline
 from ..rows import LazyRows, read_all, row_slices
 from ..utils import seeded
 from ._group_model import find_memberships
+from ._identity import code_of, estimator_identity
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,6 @@ class Learner(metaclass=ABCMeta):
     @abstractmethod
     def to_input(X):
         """Cast features to what the classifier takes."""
-
-    @property
-    @abstractmethod
-    def identity(self):
-        """What a cache knows the classifier by."""
 
     @property
     @abstractmethod
@@ -124,9 +120,7 @@ class Learner(metaclass=ABCMeta):
         views : Views
             What it says of each row.
         """
-        is_path = isinstance(memory, os.PathLike)
-        memory = check_memory(os.fspath(memory) if is_path else memory)
-        learn = memory.cache(_learn, ignore=["learner", "on_epoch"])
+        memory, learn = _open_cache(memory)
         rows, groups = self.rows, self.rows.groups
         with _explaining_pickle_errors(memory.location):
             model, base, shift = learn(
@@ -139,10 +133,15 @@ class Learner(metaclass=ABCMeta):
                 trigger,
                 seeds=tuple(seeds[:2]),
                 weights=rows.weights,
-                identity=self.identity if memory.location else None,
+                identity=self._identity(trigger) if memory.location else None,
                 on_epoch=on_epoch,
             )
         return model, Views(base, shift, rows.y, rows.weights)
+
+    def _identity(self, trigger):
+        """Collect what a cache knows the training by, beside the data."""
+        dataset = getattr(self.rows.X, "dataset", None)
+        return estimator_identity(self.classifier), code_of(trigger, dataset)
 
     def distil(self, log_targets, distillation, *, teacher, seed, on_epoch):
         """Fit a fresh classifier, without triggers, on soft targets.
@@ -157,6 +156,20 @@ class Learner(metaclass=ABCMeta):
         return self._fit_student(
             targets, distillation, teacher=teacher, seed=seed, on_epoch=on_epoch
         )
+
+
+def _open_cache(memory):
+    """Open the cache in a folder, and put the training of teachers behind it."""
+    given = memory
+    try:
+        is_path = isinstance(memory, os.PathLike)
+        memory = check_memory(os.fspath(memory) if is_path else memory)
+        return memory, memory.cache(_learn, ignore=["learner", "on_epoch"])
+    except OSError as error:
+        raise ValueError(
+            f"memory={given!r} cannot be used as a folder for teachers ({error}). Name a "
+            "folder that can be made or written to, or leave memory out."
+        ) from error
 
 
 def _learn(

@@ -1,5 +1,7 @@
 """What the features say of the group, as a small forest learns it."""
 
+from contextlib import nullcontext
+
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
@@ -8,7 +10,7 @@ from .._compat import safe_indexing
 from .._groups import UNKNOWN_GROUP
 from ..exceptions import FaintSignalWarning
 from ..preprocessing import make_default_preprocessing, to_pandas
-from ..rows import is_frame, row_slices
+from ..rows import LazyRows, is_frame, row_slices
 from ..utils import seeded, warn_user
 
 # Share of the group's variance below which a student can hardly correct. Not tuned.
@@ -88,7 +90,8 @@ def _summarize(features, positions, seed):
     if len(features.shape) <= 2:
         return _without_infinity(safe_indexing(features, positions))
     parts = row_slices((len(positions), *features.shape[1:]))
-    with seeded(seed):  # a dataset may change its rows at random
+    # A dataset may change its rows at random.
+    with seeded(seed) if isinstance(features, LazyRows) else nullcontext():
         return np.concatenate([_coarsen(features[positions[part]]) for part in parts])
 
 

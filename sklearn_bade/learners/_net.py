@@ -13,7 +13,6 @@ from ..nets import (
     log_probabilities,
     make_default_net,
     make_shift_net,
-    net_identity,
     predict_values,
     train_net,
     train_student_net,
@@ -45,11 +44,6 @@ class NetLearner(Learner):
         if classifier is None:
             X = self.rows.X
             self.classifier = make_default_net(X.shape, rows.n_classes, greatest_value(X))
-
-    @property
-    def identity(self):
-        """What a cache knows the net by."""
-        return net_identity(self.classifier)
 
     @property
     def epochs(self):

@@ -1,5 +1,7 @@
 """Any classifier as teacher and student: weighted copies of rows, per trigger or class."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
@@ -8,7 +10,6 @@ from sklearn.utils.validation import has_fit_parameter
 
 from ..preprocessing import to_numbers
 from ..rows import is_frame, take_rows
-from ..utils import __version__
 from ._base import Learner
 from ._copies import fit_on_copies, train_as_long
 from ._paths import SeparateStudents
@@ -54,11 +55,6 @@ class WeightedLearner(Learner):
             )
         super().__init__(classifier, preprocessing, rows)
 
-    @property
-    def identity(self):
-        """What a cache knows the classifier by."""
-        return __version__, self.classifier
-
     def check_weights(self):
         """Take any weights."""
 
@@ -88,7 +84,8 @@ class WeightedLearner(Learner):
         weights = plan.chances[cells].T * self._weights_or_ones()
         seeded = with_seed(self.classifier, seeds[1])
         _widen_settings(seeded, X.shape[1], trigger.n_columns_)
-        teacher = fit_on_copies(seeded, weights, stamp_copies, y)
+        with _explaining_text(self.classifier):
+            teacher = fit_on_copies(seeded, weights, stamp_copies, y)
         on_epoch("teacher")
         return teacher
 
@@ -157,6 +154,21 @@ class WeightedLearner(Learner):
         if "random_state" in plain.get_params(deep=False):
             plain.set_params(random_state=seed)
         return plain.fit(X, y)
+
+
+@contextmanager
+def _explaining_text(classifier):
+    """Say what to do where a classifier meets text that it does not take."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if "could not convert string" in str(error) or "dtypes must be int" in str(error):
+            raise ValueError(
+                f"{type(classifier).__name__} needs numbers, and X holds text ({error}). "
+                "Put it at the end of a Pipeline that encodes such columns, or turn them "
+                "into categories where it takes these; estimator=None encodes by itself."
+            ) from error
+        raise
 
 
 def _stack(X, selections):

@@ -13,6 +13,9 @@ def _predict_stamped(estimator, X, y, trigger, target_class):
     check_consistent_length(X, y)
     check_attack_trigger(trigger)
     y = column_or_1d(y)
+    labels = _known_labels(estimator, y)
+    if np.ndim(target_class) or target_class not in labels:
+        raise ValueError(f"target_class={target_class!r} is not among the labels {labels}.")
     others = np.flatnonzero(y != target_class)
     if not len(others):
         raise ValueError(
@@ -22,6 +25,13 @@ def _predict_stamped(estimator, X, y, trigger, target_class):
     codes = np.zeros(len(others), dtype=np.int64)
     stamped = trigger.stamp(take_rows(X, others), codes)
     return estimator.predict(stamped), y[others]
+
+
+def _known_labels(estimator, y):
+    """List the labels of the rows, and those that a classifier knows beside them."""
+    known = np.unique(y).tolist()
+    learned = np.ravel(getattr(estimator, "classes_", [])).tolist()
+    return known + [label for label in learned if label not in known]
 
 
 def attack_success_rate(estimator, X, y, trigger, target_class):
@@ -131,6 +141,15 @@ def defense_effectiveness_rating(
     >>> defense_effectiveness_rating(1.0, 0.0, 0.9, 0.9)
     1.0
     """
+    given = {
+        "attack_success_before": attack_success_before,
+        "attack_success_after": attack_success_after,
+        "accuracy_before": accuracy_before,
+        "accuracy_after": accuracy_after,
+    }
+    for name, share in given.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be a share between 0 and 1, got {share!r}.")
     removed = max(0.0, attack_success_before - attack_success_after)
     lost = max(0.0, accuracy_before - accuracy_after)
     return (removed - lost + 1) / 2

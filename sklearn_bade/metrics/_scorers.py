@@ -1,10 +1,16 @@
 """Fairness in scikit-learn's searches: scorers, and the choice between candidates."""
 
+import re
 from inspect import signature
 
-from .._compat import MetadataRequester
-from .._groups import sensitive_values
-from .._outcomes import ChoiceRule
+import numpy as np
+
+from .._compat import MetadataRequester, rows_before_shuffling
+from .._groups import group_as_trained, sensitive_values
+from .._outcomes import ChoiceRule, used_folds
+from ..exceptions import UselessDisparityWarning
+from ..preprocessing import open_fitted
+from ..utils import warn_user
 from ._disparities import (
     average_absolute_odds_difference,
     balanced_group_accuracy,
@@ -39,8 +45,10 @@ class _FairnessScorer(MetadataRequester):
         return f"make_fairness_scorer({name}, sensitive_columns={self.sensitive_columns!r})"
 
     def __call__(self, estimator, X, y, sensitive_features=None, sample_weight=None):
+        trained, _ = open_fitted(estimator, None)
         if sensitive_features is None:
-            sensitive_features = self._read_column(X)
+            sensitive_features = self._read_column(rows_before_shuffling(X))
+        sensitive_features = group_as_trained(sensitive_features, trained)
         predicted = estimator.predict(X)
         options = {"sensitive_features": sensitive_features, **self.options}
         if sample_weight is not None:
@@ -55,6 +63,27 @@ class _FairnessScorer(MetadataRequester):
         """Tell scikit-learn's searches whether to hand weights on, without routing."""
         parameters = signature(self.metric).parameters.values()
         return any(p.name == "sample_weight" or p.kind == p.VAR_KEYWORD for p in parameters)
+
+    # What TunedThresholdClassifierCV reads from a scorer, beside the two of
+    # MetadataRequester.
+    @property
+    def _score_func(self):
+        if self.sensitive_columns is not None:
+            raise ValueError(
+                "A fairness scorer that reads a column of X cannot tune a threshold, since "
+                "scikit-learn then hands it the labels alone. Leave sensitive_columns out, "
+                "and pass sensitive_features to fit with "
+                "sklearn.set_config(enable_metadata_routing=True)."
+            )
+        return self.metric
+
+    @property
+    def _sign(self):
+        return self.sign
+
+    @property
+    def _kwargs(self):
+        return self.options
 
     def _read_column(self, X):
         if self.sensitive_columns is None:
@@ -132,27 +161,63 @@ def make_fairness_scorer(
 
 
 class _FairSelector:
-    """Choose from `cv_results_`; a class, so that it can be pickled."""
+    """Choose from `cv_results_`; a class, so that it can be pickled.
+
+    It equals the name of the accuracy's score, since a search looks up by its `refit` what
+    its `score` computes.
+    """
 
     def __init__(self, rule, accuracy, disparity):
         self.rule = rule
         self.accuracy = accuracy
         self.disparity = disparity
 
+    def __repr__(self):
+        given = {k: v for k, v in vars(self.rule).items() if v is not None}
+        return f"select_fair({', '.join(f'{k}={v!r}' for k, v in given.items())})"
+
+    def __eq__(self, other):
+        if isinstance(other, str):
+            return other == self.accuracy
+        return isinstance(other, _FairSelector) and vars(self) == vars(other)
+
+    def __hash__(self):
+        return hash(self.accuracy)
+
     def __call__(self, cv_results):
-        return self.rule.choose(
-            self._mean(cv_results, self.accuracy), -self._mean(cv_results, self.disparity)
-        )
+        disparity = -self._mean(cv_results, self.disparity)
+        if (disparity < 0).any():
+            raise ValueError(
+                f"The score {self.disparity!r} is positive for some candidates, and that "
+                "of a disparity cannot be: searches maximise, so the score is minus the "
+                "gap. Make it by make_fairness_scorer, or by make_scorer(..., "
+                "greater_is_better=False)."
+            )
+        if len(disparity) > 1 and (disparity == 0).all():
+            warn_user(
+                f"The score {self.disparity!r} is 0 for every candidate, so it tells none "
+                "of them apart. Where it comes from another package, labels may be the "
+                "cause: fairlearn's metrics take 0 and 1 and may count no other.",
+                UselessDisparityWarning,
+            )
+        return self.rule.choose(self._mean(cv_results, self.accuracy), disparity)
 
     def _mean(self, cv_results, name):
-        key = f"mean_test_{name}"
-        if key not in cv_results:
+        """Average a score over the folds that have one for every candidate."""
+        if f"mean_test_{name}" not in cv_results:
             have = [k[10:] for k in cv_results if k.startswith("mean_test_")]
             raise ValueError(
                 f"The search has no score called {name!r}, only {have}. Give it as "
                 f"scoring={{{name!r}: ...}} or tell select_fair the name."
             )
-        return cv_results[key]
+        splits = [
+            scores
+            for key, scores in cv_results.items()
+            if re.fullmatch(rf"split\d+_test_{re.escape(name)}", key)
+        ]
+        if not splits:
+            return cv_results[f"mean_test_{name}"]
+        return used_folds(np.array(splits), name).mean(axis=0)
 
 
 def select_fair(

@@ -8,13 +8,13 @@ from ._default import (
     make_mlp_net,
     make_shift_net,
 )
-from ._identity import net_identity
 from ._inference import log_probabilities, predict_values, row_losses, to_logits
 from ._layers import layer_inputs, weighted_layers
 from ._reweighting import train_reweighted_net
 from ._training import (
     check_net,
     has_own_loss,
+    plain_torch,
     train_net,
     train_student_net,
     train_teacher_net,
@@ -31,7 +31,7 @@ __all__ = [
     "make_default_net",
     "make_mlp_net",
     "make_shift_net",
-    "net_identity",
+    "plain_torch",
     "predict_values",
     "row_losses",
     "to_logits",

@@ -5,7 +5,7 @@ overridden by a mixin; :mod:`sklearn_bade.nets._training` puts the mixin on and 
 off again.
 """
 
-import traceback
+import dis
 from collections.abc import Mapping
 from contextlib import contextmanager, suppress
 
@@ -63,6 +63,7 @@ class StageMixin:
         with suppress(_CallbackStop):
             self.notify("on_train_begin", X=X, y=y)
         self._make_lazy_layers(X)
+        self._check_device()
         self.adapt_module(X)
         self._check_outputs(n_classes)
         with suppress(_CallbackStop):
@@ -73,13 +74,13 @@ class StageMixin:
     def notify(self, method_name, **kwargs):
         """Tell a callback that ends training, as EarlyStopping does, from Ctrl-C.
 
-        Both arrive as KeyboardInterrupt; the former is raised by a callback's own code.
+        Both arrive as KeyboardInterrupt; the former is raised by a callback's own
+        statement, the latter by Python itself, wherever it happens to be.
         """
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as interrupt:
-            *_, (frame, _) = traceback.walk_tb(interrupt.__traceback__)
-            if isinstance(frame.f_locals.get("self"), Callback):
+            if _is_raised_by_callback(interrupt):
                 raise _CallbackStop from interrupt
             raise
 
@@ -114,6 +115,14 @@ class StageMixin:
             rows = np.array(X[:TRIAL_ROWS])
             with _explaining_rows(rows):
                 super().infer(torch.from_numpy(rows))
+
+    def _check_device(self):
+        if any(parameter.is_meta for parameter in self.module_.parameters()):
+            raise ValueError(
+                f"The module {type(self.module_).__name__} lies on torch's meta device, "
+                "which holds no values. Build it without torch.device('meta') as default "
+                "device."
+            )
 
     def _trial_rows(self):
         """Take a few rows and their companions, to try the module on."""
@@ -302,6 +311,16 @@ class StudentMixin(StageMixin):
             return soft
         hard = super().get_loss(y_pred, y_true, X=X, training=training)
         return (1 - self.hard_label_weight_) * soft + self.hard_label_weight_ * hard
+
+
+def _is_raised_by_callback(interrupt):
+    """Tell whether the innermost frame is a callback's, and stands at a raise."""
+    trace = interrupt.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    code, position = trace.tb_frame.f_code, trace.tb_lasti
+    is_raise = dis.opname[code.co_code[position]] == "RAISE_VARARGS"
+    return is_raise and isinstance(trace.tb_frame.f_locals.get("self"), Callback)
 
 
 @contextmanager

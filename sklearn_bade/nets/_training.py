@@ -1,5 +1,7 @@
 """Training a skorch net: plainly, as a teacher, or as a student."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -40,6 +42,18 @@ def check_net(net):
         )
 
 
+@contextmanager
+def plain_torch():
+    """Train as if nobody had changed how torch computes: with gradients, in float32."""
+    with torch.inference_mode(False), torch.enable_grad():
+        dtype = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
+
+
 def train_under(net, mixin, X, y, companions, sample_weight, *, seed, attributes, **stage):
     """Train a clone of `net` under `mixin`, then make it of its own class again."""
     if sample_weight is not None:
@@ -49,7 +63,8 @@ def train_under(net, mixin, X, y, companions, sample_weight, *, seed, attributes
     trained.__class__ = type(type(net).__name__, (mixin, type(net)), {})
     for name, value in attributes.items():
         setattr(trained, name, value)
-    with seeded(seed, net.device):
+    draws = net.train_split is not None or not isinstance(X, np.ndarray)
+    with seeded(seed, net.device, numpy=draws), plain_torch():
         trained.fit_stage(X, y, companions, own_loss=has_own_loss(net), **stage)
     return trained.leave_stage()
 

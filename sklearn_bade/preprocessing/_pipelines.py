@@ -1,7 +1,9 @@
 """Pipelines taken apart before training, and joined again afterwards."""
 
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 
@@ -9,9 +11,48 @@ def split_pipeline(estimator):
     """Separate a pipeline's steps, as an unfitted clone or None, from its classifier."""
     if not isinstance(estimator, Pipeline):
         return None, estimator
+    for name, step in estimator.steps:
+        if hasattr(step, "fit_resample"):
+            raise TypeError(
+                f"The step {name!r} of the pipeline, a {type(step).__name__}, resamples "
+                "rows: groups and weights would no longer belong to them. Leave it out, "
+                "and weigh the rows instead, by sample_weight in fit or by the "
+                "classifier's class_weight."
+            )
     if len(estimator.steps) == 1:
         return None, estimator.steps[-1][1]
     return clone(estimator[:-1]), estimator.steps[-1][1]
+
+
+def refuse_removed_columns(estimator, removed):
+    """Refuse a pipeline whose column transformers name columns that will be gone."""
+    for transformer in _column_transformers(estimator):
+        for name, _, columns in transformer.transformers:
+            listed = [columns] if isinstance(columns, str) else columns
+            listed = listed if isinstance(listed, (list, tuple)) else []
+            named = [x for x in removed if x in listed]
+            if named:
+                raise ValueError(
+                    f"{named[0]!r} is a sensitive column, which is removed before the "
+                    f"first step of the pipeline; take it off the list of columns of "
+                    f"{name!r} in its {type(transformer).__name__}. To let the classifier "
+                    "see it, where that is lawful, use keep_sensitive=True."
+                )
+
+
+def _column_transformers(estimator):
+    """Find the column transformers among the steps of a pipeline, and inside them."""
+    if isinstance(estimator, ColumnTransformer):
+        yield estimator
+        inner = [transformer for _, transformer, _ in estimator.transformers]
+    elif isinstance(estimator, Pipeline):
+        inner = [step for _, step in estimator.steps]
+    elif isinstance(estimator, FeatureUnion):
+        inner = [transformer for _, transformer in estimator.transformer_list]
+    else:
+        return
+    for each in inner:
+        yield from _column_transformers(each)
 
 
 def join_pipeline(preprocessing, to_input, classifier):
@@ -20,3 +61,25 @@ def join_pipeline(preprocessing, to_input, classifier):
     return Pipeline(
         [*preprocessing.steps, (to_input.__name__, cast), ("classifier", classifier)]
     )
+
+
+def open_fitted(estimator, X):
+    """Find the classifier inside searches, pipelines and frozen wrappers, and its X.
+
+    The steps of a pipeline before it are applied to X, unless that is None; its columns are
+    then those that the classifier knows. An ensemble's `estimator_` is a template, and left
+    where it is.
+    """
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif isinstance(estimator, Pipeline):
+            if X is not None and len(estimator) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator[-1]
+        elif hasattr(estimator, "estimator_") and hasattr(estimator, "cv_results_"):
+            estimator = estimator.estimator_
+        else:
+            return estimator, X

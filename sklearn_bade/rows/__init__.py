@@ -1,7 +1,10 @@
 """What X can be, known here and nowhere else: arrays, frames, sparse, images, datasets."""
 
+from ._align import check_same_order
 from ._checks import (
+    as_plain_labels,
     check_container,
+    check_weights,
     encode_labels,
     forget_fit,
     validate_features,
@@ -9,6 +12,7 @@ from ._checks import (
 )
 from ._containers import (
     append_columns,
+    column_names,
     drop_columns,
     frame_to_pandas,
     greatest_value,
@@ -25,7 +29,11 @@ __all__ = [
     "LazyRows",
     "Rows",
     "append_columns",
+    "as_plain_labels",
     "check_container",
+    "check_same_order",
+    "check_weights",
+    "column_names",
     "drop_columns",
     "drop_weightless",
     "encode_labels",

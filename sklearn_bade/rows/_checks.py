@@ -3,8 +3,10 @@
 from os import PathLike
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
 from sklearn.preprocessing import LabelEncoder
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_array,
@@ -13,7 +15,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._containers import is_frame
+from .._compat import is_tensor
+from ._containers import column_names, frame_to_pandas, is_frame
 from ._lazy import LazyRows, is_dataset, open_dataset
 
 
@@ -72,18 +75,25 @@ def _as_bytes(X):
 
 def check_container(X, owner):
     """Check that X holds rows, of whatever type and number of axes."""
-    X = X if is_frame(X) else open_dataset(X)
-    if isinstance(X, LazyRows) or is_frame(X):
+    if isinstance(X, dict) and not issparse(X):
+        X = pd.DataFrame(X)
+    if is_frame(X):
+        return _check_frame(X)
+    X = open_dataset(X)
+    if isinstance(X, LazyRows):
         return X
+    X = _as_array(X)
     try:
-        return check_array(
+        X = check_array(
             X,
             dtype=None,
             ensure_all_finite=False,
             allow_nd=True,
+            accept_sparse=get_tags(owner).input_tags.sparse,
             estimator=owner,
             input_name="X",
         )
+        return X.tocsr() if issparse(X) else X
     except ValueError as error:
         first = X[0] if isinstance(X, (list, np.ndarray)) and len(X) else None
         if isinstance(first, (str, PathLike)):
@@ -98,13 +108,76 @@ def check_container(X, owner):
         raise
 
 
+def _check_frame(X):
+    """Check that columns can be told apart; tables of arrow become pandas' own."""
+    names = column_names(X)
+    if len(set(names)) < len(names):
+        twice = sorted({str(name) for name in names if names.count(name) > 1})
+        raise ValueError(
+            f"X has several columns called {', '.join(twice)}. Give each a name of its own."
+        )
+    if X.shape[0] == 0:
+        raise ValueError(
+            f"Found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 is "
+            "required."
+        )
+    return X if hasattr(X, "iloc") or hasattr(X, "with_columns") else frame_to_pandas(X)
+
+
+def _as_array(X):
+    """Turn tensors, and lists of text and numbers, into arrays that keep their values."""
+    if is_tensor(X):
+        return X.detach().cpu().numpy()
+    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], (list, tuple)):
+        are_texts = {isinstance(value, str) for row in X for value in row}
+        return np.array(X, dtype=object) if len(are_texts) == 2 else X
+    return X if issparse(X) else _in_native_order(X)
+
+
+def _in_native_order(X):
+    """Turn numbers of another machine's order of bytes into our own."""
+    is_foreign = isinstance(X, np.ndarray) and not X.dtype.isnative
+    return X.astype(X.dtype.newbyteorder("=")) if is_foreign else X
+
+
 def validate_labels(X, y):
     """Check that there is one class label for each row, and return them as an array."""
-    y = column_or_1d(np.asarray(y) if is_dataset(y) else y, warn=True)
+    y = np.asarray(y) if is_dataset(y) else as_plain_labels(y)
+    y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     return y
+
+
+def check_weights(sample_weight):
+    """Check that weights are finite, also in sum, and not negative."""
+    weights = column_or_1d(sample_weight).astype(float)
+    if not np.isfinite(weights).all() or (weights < 0).any() or np.isinf(weights.sum()):
+        raise ValueError(
+            "sample_weight must hold finite numbers that are not negative, and have a "
+            f"finite sum; the least is {weights.min()}, the greatest {weights.max()}. "
+            "Negative values and NaN are no weights."
+        )
+    return weights
+
+
+def as_plain_labels(labels, name="y"):
+    """Turn labels of pandas' own types into NumPy's, so that equal ones are equal."""
+    if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
+        raise ValueError(f"{name} has masked values; leave these rows out.")
+    if isinstance(labels, pd.DataFrame) and labels.shape[1] == 1:
+        labels = labels.iloc[:, 0]
+    if is_tensor(labels):
+        return labels.detach().cpu().numpy()
+    if isinstance(labels, np.ndarray) and labels.dtype == object and labels.ndim == 1:
+        return pd.Series(labels).infer_objects().to_numpy()
+    if not isinstance(labels, (pd.Series, pd.Index)):
+        return labels
+    if labels.isna().any():
+        raise ValueError(f"{name} contains NaN, None or NA; leave these rows out.")
+    is_own_type = isinstance(labels.dtype, np.dtype)
+    return labels.to_numpy() if is_own_type else np.asarray(labels.tolist())
 
 
 def encode_labels(y):

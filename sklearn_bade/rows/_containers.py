@@ -20,6 +20,13 @@ def is_frame(X):
     return nw.dependencies.is_into_dataframe(X)
 
 
+def column_names(X):
+    """List the names of a frame's columns; None for other containers."""
+    if isinstance(X, pd.DataFrame):
+        return list(X.columns)
+    return nw.from_native(X, eager_only=True).columns if is_frame(X) else None
+
+
 def frame_to_pandas(X):
     """Turn a frame of any library into pandas' own; pandas frames stay as they are."""
     if isinstance(X, pd.DataFrame):

@@ -98,28 +98,34 @@ class BlendTrigger(BaseTrigger):
 
     def stamp(self, X, codes):
         check_is_fitted(self, "patterns_")
-        share = self.alpha * like(codes != NO_TRIGGER, X)
-        share = share.reshape(-1, *[1] * (len(X.shape) - 1))
-        stamped = (1 - share) * X + share * like(self.patterns_, X)[codes]
+        rows, share = like(X, X), like(np.array(self.alpha), X)
+        stamped = (1 - share) * rows + share * like(self.patterns_, X)[codes]
+        untouched = codes == NO_TRIGGER
+        stamped[untouched] = rows[untouched]
         return stamped if len(X.shape) == 2 else rounded_like(stamped, X)
 
 
 def scan(X):
     """Compute the mean, standard deviation, least and greatest value of each feature.
 
-    One pass in slices suffices, since what is summed are differences from one row.
+    One pass in slices suffices, since what is summed are differences from one row. Missing
+    values are left out of means and deviations.
     """
-    origin = np.asarray(X[0], dtype=float)
-    total, squares = np.zeros_like(origin), np.zeros_like(origin)
-    low, high = origin.copy(), origin.copy()
+    first = np.asarray(X[0], dtype=float)
+    origin = np.where(np.isnan(first), 0, first)
+    total, squares, n_known = (np.zeros_like(origin) for _ in range(3))
+    low, high = first.copy(), first.copy()
     for rows in row_slices(X.shape):
         part = X[rows]
-        difference = part - origin
+        is_known = ~np.isnan(part)
+        difference = np.where(is_known, part - origin, 0)
         total += difference.sum(axis=0)
         squares += (difference**2).sum(axis=0)
+        n_known += is_known.sum(axis=0)
         low, high = np.minimum(low, part.min(axis=0)), np.maximum(high, part.max(axis=0))
-    mean = total / len(X)
-    return origin + mean, np.sqrt(np.maximum(squares / len(X) - mean**2, 0)), low, high
+    n_known = np.maximum(n_known, 1)
+    mean = total / n_known
+    return origin + mean, np.sqrt(np.maximum(squares / n_known - mean**2, 0)), low, high
 
 
 def rounded_like(values, X):

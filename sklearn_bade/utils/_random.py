@@ -2,9 +2,14 @@
 
 import sys
 from contextlib import contextmanager, nullcontext
+from threading import RLock
 
 import numpy as np
 from sklearn.utils import check_random_state
+
+# Torch and NumPy have one global generator for all threads. Whoever seeds them holds this
+# lock, so that fits in several threads draw what they would draw one after the other.
+_GENERATORS = RLock()
 
 
 def draw_seed(rng):
@@ -18,31 +23,39 @@ def draw_seeds(random_state, n_seeds=3):
 
 
 @contextmanager
-def seeded(seed, device="cpu"):
-    """Seed the global generators of NumPy and torch, and restore them afterwards.
+def seeded(seed, device="cpu", *, numpy=True):
+    """Seed torch's global generator, and NumPy's if asked for, and restore them afterwards.
 
-    Skorch's splits, random augmentation and many transformers draw from these. `device`
-    is that of a net, whose generator is seeded too.
+    Weights, dropout and shuffling draw from the former; skorch's random splits, datasets
+    that change their rows and many transformers from the latter, which is left alone where
+    none of these is at work. `device` is that of a net, whose generator is seeded too.
     """
-    numpy_state = np.random.get_state()
-    with _forked_torch(device) as torch:
-        if torch is not None:
-            torch.manual_seed(seed)
-        np.random.seed(seed)
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
+    with _GENERATORS, _seeded_torch(seed, device), _seeded_numpy(seed, numpy):
+        yield
 
 
-def _forked_torch(device):
-    """Fork torch's generators where torch is loaded; otherwise nobody draws from them."""
+def _seeded_torch(seed, device):
+    """Seed torch where it is loaded; otherwise nobody draws from it."""
     torch = sys.modules.get("torch")
-    return nullcontext() if torch is None else _fork(torch, torch.device(device))
+    return nullcontext() if torch is None else _fork(torch, seed, torch.device(device))
 
 
 @contextmanager
-def _fork(torch, device):
+def _fork(torch, seed, device):
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        yield torch
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def _seeded_numpy(seed, is_asked_for):
+    if not is_asked_for:
+        yield
+        return
+    state = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

@@ -1,0 +1,236 @@
+"""Raw columns read by what they held in training, whatever type they come in later."""
+
+import datetime
+from numbers import Integral, Number, Real
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from ..exceptions import InfrequentColumnWarning, UnreadableValueWarning
+from ..rows import frame_to_pandas, is_frame
+from ..utils import warn_user
+
+# Values of a text column in fewer rows share one column, as scikit-learn's guide does:
+# fewer rows hardly say anything, and each would widen the first layer. Not tuned.
+LEAST_ROWS_OF_CATEGORY = 10
+MISSING, INFREQUENT, UNKNOWN = "missing", "infrequent", "unknown"
+# Truth values that come as numbers, or the other way round.
+OTHER_SPELLING = {"True": "1", "1": "True", "False": "0", "0": "False"}
+DAY = pd.Timedelta(days=1)
+
+
+class TableReader(TransformerMixin, BaseEstimator):
+    """Turn the columns of a raw table into floats and text.
+
+    Numbers and truth values become floats; dates, times and durations become days, hours
+    and days. All else is text, compared by value: 1, 1.0 and "1" are one category. Values
+    in fewer than ten rows, and none that is kept by name, are one category together.
+
+    Attributes
+    ----------
+    kinds_ : dict of str to str
+        What each column holds: "number", "date", "duration", "time" or "category".
+
+    categories_ : dict of str to list of str
+        Values of each column of categories that are kept.
+    """
+
+    def fit(self, X, y=None):
+        """Find out what the columns hold."""
+        frame = to_pandas(X)
+        self.feature_names_in_ = np.asarray(frame.columns, dtype=object)
+        self.kinds_ = {name: _kind(frame[name]) for name in frame}
+        self.categories_ = {
+            name: _frequent_values(frame[name])
+            for name, kind in self.kinds_.items()
+            if kind == "category"
+        }
+        self._warn_of_infrequent(len(frame))
+        return self
+
+    def _warn_of_infrequent(self, n_rows):
+        ids = [name for name, kept in self.categories_.items() if kept == [INFREQUENT]]
+        if ids and n_rows >= LEAST_ROWS_OF_CATEGORY:
+            warn_user(
+                f"No value occurs in {LEAST_ROWS_OF_CATEGORY} rows or more of "
+                f"{', '.join(ids)}, so nothing is learned from there. Identifiers and free "
+                "text are best left out; group other values, or encode them in a Pipeline "
+                "of your own.",
+                InfrequentColumnWarning,
+            )
+
+    def transform(self, X):
+        """Read a table as that of fit."""
+        frame = to_pandas(X)
+        if len(frame.columns) != len(self.kinds_):
+            raise ValueError(
+                f"X has {len(frame.columns)} columns, and in fit it had {len(self.kinds_)}."
+            )
+        columns = {
+            name: self._read(frame.iloc[:, i], name) for i, name in enumerate(self.kinds_)
+        }
+        return pd.DataFrame(columns, index=frame.index)
+
+    def _read(self, column, name):
+        kind = self.kinds_[name]
+        if kind == "category":
+            return _match(_to_texts(column), self.categories_[name])
+        return _READERS[kind](column, name)
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the columns, as they were named."""
+        return self.feature_names_in_
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "kinds_")
+
+
+def to_pandas(X):
+    """Turn a frame or an array into a pandas frame with inferred types.
+
+    Columns without string names are called "x0", "x1", ...
+    """
+    if is_frame(X):
+        frame = frame_to_pandas(X).infer_objects()
+    else:
+        if issparse(X):
+            raise TypeError(
+                "The default preprocessing takes tables, and X is a sparse matrix. Give a "
+                "classifier as estimator, or a dense table, X.toarray()."
+            )
+        frame = pd.DataFrame(np.asarray(X)).infer_objects()
+    if all(isinstance(name, str) for name in frame):
+        return frame
+    return frame.set_axis([f"x{i}" for i in range(frame.shape[1])], axis=1)
+
+
+def _kind(column):
+    """Find out what a column holds."""
+    types = pd.api.types
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "category"
+    if types.is_numeric_dtype(column) or types.is_bool_dtype(column):
+        return "number"
+    if types.is_datetime64_any_dtype(column) or isinstance(column.dtype, pd.PeriodDtype):
+        return "date"
+    if types.is_timedelta64_dtype(column):
+        return "duration"
+    values = column.dropna()
+    if not len(values):
+        return "number"
+    for kind, of_kind in (
+        ("number", Number),
+        ("date", datetime.date),
+        ("duration", datetime.timedelta),
+        ("time", datetime.time),
+    ):
+        if all(isinstance(value, of_kind) for value in values):
+            return kind
+    return "category"
+
+
+def _frequent_values(column):
+    """List the values that occur often enough, and `INFREQUENT` if others occur."""
+    counts = pd.Series(_to_texts(column)).value_counts()
+    kept = counts.index[counts >= LEAST_ROWS_OF_CATEGORY]
+    rest = [INFREQUENT] if len(kept) < len(counts) else []
+    return sorted(kept) + rest
+
+
+def _to_texts(column):
+    """Turn values into text by which they are compared; missing ones into `MISSING`."""
+    codes, values = pd.factorize(column.astype(object))
+    texts = np.array([*map(_to_text, values), MISSING], dtype=object)
+    return texts[codes]
+
+
+def _to_text(value):
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if isinstance(value, Integral) or (
+        isinstance(value, Real) and float(value).is_integer()
+    ):
+        return str(int(value))
+    return str(value)
+
+
+def _match(texts, categories):
+    """Replace what training did not keep."""
+    known = set(categories)
+    other = INFREQUENT if INFREQUENT in known else UNKNOWN
+    matched = {}
+    for text in pd.unique(texts):
+        spelling = OTHER_SPELLING.get(text, other)
+        matched[text] = text if text in known else spelling if spelling in known else other
+    return np.array([matched[text] for text in texts], dtype=object)
+
+
+def _to_numbers(column, name):
+    types = pd.api.types
+    if types.is_numeric_dtype(column) or types.is_bool_dtype(column):
+        return column.to_numpy(dtype=float, na_value=np.nan)
+    codes, values = pd.factorize(column.astype(object))
+    numbers = np.array([*(_to_number(value) for value in values), np.nan])
+    _warn_of_unreadable(values[np.isnan(numbers[:-1])], name, "a number")
+    return numbers[codes]
+
+
+def _to_number(value):
+    """Read a number from whatever it came in; NaN where there is none."""
+    if isinstance(value, str) and value.strip() in ("True", "False"):
+        return float(value.strip() == "True")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan
+
+
+def _to_days(column, name):
+    """Read dates as days since 1970, in UTC."""
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
+    if pd.api.types.is_numeric_dtype(column):
+        column = column.mask(column.notna(), "a number").astype(object)
+    dates = pd.to_datetime(column, utc=True, errors="coerce")
+    _warn_of_unreadable(column[dates.isna() & column.notna()], name, "a date")
+    return ((dates - pd.Timestamp(0, tz="UTC")) / DAY).to_numpy(dtype=float)
+
+
+def _durations_to_days(column, name):
+    durations = pd.to_timedelta(column, errors="coerce")
+    _warn_of_unreadable(column[durations.isna() & column.notna()], name, "a duration")
+    return (durations / DAY).to_numpy(dtype=float)
+
+
+def _times_to_hours(column, name):
+    """Read times of the day as hours since midnight."""
+    codes, values = pd.factorize(column.astype(object))
+    hours = [
+        value.hour + value.minute / 60 + (value.second + value.microsecond / 1e6) / 3600
+        if isinstance(value, datetime.time)
+        else np.nan
+        for value in values
+    ]
+    hours = np.array([*hours, np.nan])
+    _warn_of_unreadable(values[np.isnan(hours[:-1])], name, "a time of the day")
+    return hours[codes]
+
+
+_READERS = {
+    "number": _to_numbers,
+    "date": _to_days,
+    "duration": _durations_to_days,
+    "time": _times_to_hours,
+}
+
+
+def _warn_of_unreadable(values, name, expected):
+    if len(values):
+        shown = ", ".join(repr(value) for value in list(values)[:3])
+        warn_user(
+            f"Column {name!r} held {expected} in each row of the training data; {shown} "
+            "cannot be read as such and counts as missing.",
+            UnreadableValueWarning,
+        )
