@@ -1,8 +1,12 @@
 """Configuration of the documentation."""
 
+import sys
 import warnings
+from pathlib import Path
 
 import sklearn_bade
+
+HERE = Path(__file__).parent
 
 project = "sklearn_bade"
 author = "the sklearn_bade developers"
@@ -42,8 +46,25 @@ def skip_request_methods(app, what, name, obj, skip, options):
     return skip or (name.startswith("set_") and name.endswith("_request"))
 
 
+def write_faults(app):
+    """Write the table of faults, which the tests try line by line."""
+    sys.path.insert(0, str(HERE.parent / "tests"))
+    from faults import FAULTS
+
+    lines = [".. list-table::", "   :header-rows: 1", "   :widths: 15 50 35", ""]
+    lines += ["   * - area", "     - fault", "     - outcome"]
+    for fault in FAULTS:
+        outcome = (
+            fault.outcome if isinstance(fault.outcome, str) else fault.outcome.__name__
+        )
+        lines += [f"   * - {fault.area}", f"     - {fault.what}".replace("`", "``")]
+        lines += [f"     - {outcome}"]
+    (HERE / "_faults.inc").write_text("\n".join(lines) + "\n")
+
+
 def setup(app):
     """Connect the hooks."""
+    app.connect("builder-inited", write_faults)
     app.connect("autodoc-skip-member", skip_request_methods)
 
 

@@ -57,7 +57,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         into groups, see `n_bins`.
 
     trigger_strength : float or array-like of shape (n_classes,), default=1.0
-        How strongly the bias is reversed. 0 is plain distillation; 1 is the paper's
+        How strongly the bias is reversed. 0 is the plain classifier, the control to compare
+        with: nothing is distilled, and weights are not averaged. 1 is the paper's
         reversed trigger (with two groups); more goes further. One value per class (in
         the order of `classes_`) treats the rows of each class differently. The best
         value differs between data sets, so choose it by cross-validation.
@@ -325,16 +326,25 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             model, views = teacher.teach(
                 plan, trigger, seeds=seeds, memory=self.memory, on_epoch=on_epoch
             )
-            targets = views.soft_targets(strength, self.base_rate)
-            debiased = student.distil(
-                targets, distillation, teacher=model, seed=seeds[2], on_epoch=on_epoch
-            )
+            if self._is_control(strength):
+                debiased = student.fit_control(seed=seeds[2], on_epoch=on_epoch)
+            else:
+                targets = views.soft_targets(strength, self.base_rate)
+                debiased = student.distil(
+                    targets, distillation, teacher=model, seed=seeds[2], on_epoch=on_epoch
+                )
+                student.warn_of_vanished_classes(debiased)
         if self.keep_teacher:
             self.teacher_, self.trigger_ = model, trigger
         self.injection_rates_ = plan.rates
         self._transform_output = get_config()["transform_output"]
         self.student_ = student.join(debiased)
         return self
+
+    def _is_control(self, strength):
+        """Tell whether nothing but the plain classifier is asked for."""
+        keeps_rates = isinstance(self.base_rate, str)
+        return not strength.any() and keeps_rates and not self.hard_label_weight
 
     def _predict_proba(self, X):
         """Ask the student, whose pipeline is taken apart: nets want large batches."""

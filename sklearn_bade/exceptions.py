@@ -24,6 +24,7 @@ __all__ = [
     "UnreachedBoundWarning",
     "UnreadableValueWarning",
     "UselessDisparityWarning",
+    "VanishedClassWarning",
 ]
 
 
@@ -85,3 +86,7 @@ class UnreadableValueWarning(DebiasWarning):
 
 class UselessDisparityWarning(DebiasWarning):
     """A disparity is zero for every candidate, although they decide differently."""
+
+
+class VanishedClassWarning(DebiasWarning):
+    """A classifier hardly ever predicts a class that it was trained on."""

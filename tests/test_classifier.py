@@ -1,4 +1,5 @@
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -20,7 +21,7 @@ from skorch.helper import predefined_split
 
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.datasets import make_biased_classification
-from sklearn_bade.exceptions import OwnLossWarning
+from sklearn_bade.exceptions import OwnLossWarning, VanishedClassWarning
 from sklearn_bade.metrics import (
     average_absolute_odds_difference,
     equalized_odds_difference,
@@ -211,7 +212,9 @@ class TestSettings:
         off = {}
         for base_rate in ("keep", "drift"):
             clf = debias(base_rate=base_rate, trigger_strength=2.0, student_epochs=5)
-            proba = clf.fit(X, y, sensitive_features=groups).predict_proba(X)
+            with warnings.catch_warnings():  # debiased, nobody is likelier than not
+                warnings.simplefilter("ignore", VanishedClassWarning)
+                proba = clf.fit(X, y, sensitive_features=groups).predict_proba(X)
             off[base_rate] = abs(proba[:, 1].mean() - y.mean())
         assert off["keep"] < 0.02 < off["drift"]
 
@@ -269,6 +272,46 @@ class TestSettings:
         clf = debias(trigger=BlendTrigger(), student_init="teacher")
         with pytest.raises(ValueError, match=r"hand the backdoor on.*scratch"):
             clf.fit(X, y, sensitive_features=groups)
+
+
+class TestTheControl:
+    """Strength 0 is the plain classifier, and a class that vanishes is named."""
+
+    def unbalanced(self):
+        rng = np.random.RandomState(0)
+        groups = (rng.uniform(size=4000) < 0.84).astype(int)
+        X = rng.normal(size=(4000, 3)).astype(np.float32)
+        X[:, 0] += 0.9 * groups
+        score = X[:, 0] + 0.8 * X[:, 1] + 0.7 * rng.normal(size=4000)
+        return X, (score > -0.9).astype(int), groups
+
+    @pytest.mark.parametrize("epochs", [3, 8])
+    def test_networks_lie_within_the_spread_of_plain_ones(self, epochs):
+        X, y, groups = self.unbalanced()
+        net = make_net(max_epochs=epochs, lr=2e-3, batch_size=128)
+        plain, ours = [], []
+        for seed in range(5):
+            torch.manual_seed(seed)
+            plain.append(clone(net).fit(X, y).predict(X))
+            clf = debias(clone(net), trigger_strength=0.0, random_state=seed)
+            ours.append(clf.fit(X, y, sensitive_features=groups).predict(X))
+        for rows in (slice(None), y == 0, y == 1):
+            shares = [np.array([p[rows].mean() for p in each]) for each in (plain, ours)]
+            spread = shares[0].std(ddof=1) + shares[1].std(ddof=1)
+            assert abs(shares[0].mean() - shares[1].mean()) < 2 * spread + 0.01
+
+    def test_other_classifiers_are_the_plain_one(self):
+        X, y, groups = make_rows()
+        exact = LogisticRegression(solver="newton-cholesky")
+        clf = debias(exact, trigger_strength=0.0).fit(X, y, sensitive_features=groups)
+        plain = clone(exact).fit(X, y)
+        np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-6)
+
+    def test_a_class_that_vanishes_is_named(self):
+        X, y, groups = self.unbalanced()
+        net = make_net(max_epochs=1, lr=1e-3, batch_size=128)
+        with pytest.warns(VanishedClassWarning, match=r"0: \d+ for \d+"):
+            debias(net).fit(X, y, sensitive_features=groups)
 
 
 class TestWhatIsKept:

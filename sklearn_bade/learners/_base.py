@@ -11,11 +11,17 @@ from scipy.special import softmax
 from sklearn.utils.validation import check_memory
 
 from .._reversal import Views, chunks
+from ..exceptions import VanishedClassWarning
 from ..preprocessing import join_pipeline
 from ..rows import LazyRows, read_all, row_slices
-from ..utils import seeded
+from ..utils import seeded, warn_user
 from ._group_model import find_memberships
 from ._identity import code_of, estimator_identity
+
+# A classifier is looked at on so many rows, and a class only if it has some of these.
+JUDGED_ROWS, LEAST_ROWS_OF_CLASS = 10_000, 500
+# Predictions of a class, for each row of it, below which it has vanished. Not tuned.
+VANISHED_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Distillation:
     student_epochs: int | None = None
     temperature: float = 1.0
     hard_label_weight: float = 0.0
+    averages: bool = True
 
     def settled(self, student_init, epochs):
         """Decide what was left open; `epochs` hold where the user gave none."""
@@ -137,6 +144,38 @@ class Learner(metaclass=ABCMeta):
                 on_epoch=on_epoch,
             )
         return model, Views(base, shift, rows.y, rows.weights)
+
+    def fit_control(self, *, seed, on_epoch):
+        """Fit the classifier on the labels, as it would be without any debiasing."""
+        targets = np.eye(self.rows.n_classes)[self.rows.y]
+        control = Distillation(
+            "scratch", self.epochs, hard_label_weight=1.0, averages=False
+        )
+        return self._fit_student(
+            targets, control, teacher=None, seed=seed, on_epoch=on_epoch
+        )
+
+    def warn_of_vanished_classes(self, model):
+        """Warn where a classifier hardly ever predicts a class that it was trained on."""
+        rows = self.rows
+        looked_at = np.sort(np.random.RandomState(0).permutation(len(rows))[:JUDGED_ROWS])
+        seen = rows.take(looked_at)
+        predicted = self.log_proba(model, seen.X).argmax(axis=1)
+        sizes = [np.bincount(k, minlength=rows.n_classes) for k in (seen.y, predicted)]
+        is_judged = sizes[0] >= LEAST_ROWS_OF_CLASS
+        vanished = is_judged & (sizes[1] < VANISHED_SHARE * sizes[0])
+        if vanished.any():
+            shares = ", ".join(
+                f"{rows.classes[k]!s}: {sizes[1][k]} for {sizes[0][k]}"
+                for k in np.flatnonzero(vanished)
+            )
+            warn_user(
+                f"The classifier hardly ever predicts a class that it was trained on (rows "
+                f"predicted for rows that there are: {shares}), so gaps may be small "
+                "because nearly everybody gets one answer. Train for longer, or use a "
+                "smaller trigger_strength.",
+                VanishedClassWarning,
+            )
 
     def _identity(self, trigger):
         """Collect what a cache knows the training by, beside the data."""

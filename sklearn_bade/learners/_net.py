@@ -110,6 +110,7 @@ class NetLearner(Learner):
             teacher_state=teacher.module_.state_dict() if starts_there else None,
             hard_label_weight=distillation.hard_label_weight,
             temperature=distillation.temperature,
+            averages=distillation.averages,
             epochs=distillation.student_epochs,
             seed=seed,
             sample_weight=self.rows.weights,

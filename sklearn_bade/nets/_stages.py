@@ -25,6 +25,11 @@ TRIAL_ROWS = 2  # batch normalisation cannot train on one
 # Steps between two values of the mean of weights: averaging takes time where steps are
 # small, and neighbouring steps say nearly the same. Not tuned.
 AVERAGING_STRIDE = 4
+# Power with which a value counts by its step. 1 lags by a third of the training, which
+# makes short training shorter; with 3 it is a fifth, at no measurable cost in accuracy or
+# gap on training rows of MEPS and Adult (four splits); with 7 gaps spread twice as far on
+# MEPS.
+DECAY = 3
 SAMPLE_WEIGHT = "sample_weight"
 # Those of torch that have a fused kernel on the CPU, and what a user may have chosen.
 FUSED_OPTIMIZERS = (torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD)
@@ -42,20 +47,23 @@ class StageMixin:
     each batch (`companions`), a progress callback (`on_epoch`), and a running mean of the
     module's weights (`average`), which the trained net gets in the end: disparities and
     log-odds swing far less with it than with the weights after the last step. A value
-    counts in proportion to its step ("polynomial-decay averaging", Shamir and Zhang,
+    counts by the third power of its step ("polynomial-decay averaging", Shamir and Zhang,
     2013), so early ones fade out whenever training ends.
     """
 
     stage_name = None
     stage_attributes = ()
 
-    def fit_stage(self, X, y, companions, *, n_classes, epochs, on_epoch, own_loss):
+    def fit_stage(
+        self, X, y, companions, *, n_classes, epochs, on_epoch, own_loss, averages=True
+    ):
         """Train on `X`, whose rows take `companions` along into their batches."""
         self.stage_ = {
             "X": X,
             "companions": companions,
             "on_epoch": on_epoch,
             "own_loss": own_loss,
+            "averages": averages,
             "average": {},
             "batches": 0,
         }
@@ -196,7 +204,7 @@ class StageMixin:
         """Take the weights into the mean, now and then, and check the loss."""
         super().on_batch_end(net, *args, training=training, loss=loss, **kwargs)
         self._check_loss(loss)
-        if training:
+        if training and self.stage_["averages"]:
             self.stage_["batches"] += 1
             if self.stage_["batches"] % AVERAGING_STRIDE == 0:
                 self._update_average(self.stage_["batches"] // AVERAGING_STRIDE)
@@ -223,7 +231,7 @@ class StageMixin:
             if n_values == 1:
                 average[name] = value.detach().clone()
             else:
-                average[name].lerp_(value, 2 / (n_values + 1))
+                average[name].lerp_(value, (DECAY + 1) / (n_values + DECAY))
 
     def _check_loss(self, loss):
         """Stop at once when the loss is no longer a number."""

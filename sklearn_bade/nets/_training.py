@@ -125,6 +125,7 @@ def train_student_net(
     epochs,
     seed,
     sample_weight=None,
+    averages=True,
     on_epoch,
 ):
     """Distil soft targets into a net."""
@@ -143,5 +144,6 @@ def train_student_net(
         },
         n_classes=soft_targets.shape[1],
         epochs=epochs,
+        averages=averages,
         on_epoch=on_epoch,
     )

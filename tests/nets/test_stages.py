@@ -5,7 +5,7 @@ from helpers import make_net, make_rows
 from skorch.callbacks import Callback
 
 from sklearn_bade.nets import train_net
-from sklearn_bade.nets._stages import AVERAGING_STRIDE
+from sklearn_bade.nets._stages import AVERAGING_STRIDE, DECAY
 
 
 class Recorder(Callback):
@@ -33,11 +33,12 @@ def train(recorder=None, sample_weight=None, **settings):
     return train_net(net, X, y, seed=0, sample_weight=sample_weight)
 
 
-def test_late_steps_count_in_proportion():
+def test_late_steps_count_more():
     recorder = Recorder()
     net = train(recorder)
     values = torch.stack(recorder.steps[AVERAGING_STRIDE - 1 :: AVERAGING_STRIDE])
-    shares = torch.arange(1.0, len(values) + 1)
+    steps = torch.arange(1.0, len(values) + 1)
+    shares = torch.prod(steps[:, None] + torch.arange(float(DECAY)), dim=1)
     expected = torch.einsum("s,sij->ij", shares / shares.sum(), values)
     torch.testing.assert_close(next(net.module_.parameters()).detach(), expected)
 
