@@ -37,7 +37,7 @@ from ..triggers import (
 from ..triggers._base import check_attack_trigger
 from ..utils import draw_seed, warn_user
 
-# Plain classifiers to compare with: with five, Student's quantile is a fifth wider.
+# Plain classifiers to compare with: with five, Student's quantile is a sixth greater.
 N_BASELINES = 8
 # Random triggers, not tuned: faint blends, few columns, a small part of a side.
 BLEND_SHARE, N_BLENDS, N_COLUMNS, MOST_OF_SIDE = 0.1, 2, 2, 4
@@ -58,14 +58,6 @@ class BackdoorAudit:
 
     confidence : float
         Joint confidence of all intervals.
-
-    Attributes
-    ----------
-    flagged : pandas.DataFrame
-        Rows of the table whose excess is surely above the margin.
-
-    verdict : str
-        One sentence on what was found.
     """
 
     def __init__(self, table, margin, confidence):
