@@ -8,6 +8,7 @@ import pickle
 import warnings
 
 import fairlearn.metrics
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -22,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from sklearn_bade import BackdoorDebiasClassifier, metrics
 from sklearn_bade.exceptions import DebiasWarning, UndefinedDisparityWarning
+from sklearn_bade.inspection import GroupRatesDisplay
 from sklearn_bade.preprocessing import make_default_preprocessing
 
 SCALE = int(os.environ.get("SKLEARN_BADE_EXAMPLES", "1"))
@@ -196,6 +198,47 @@ def test_the_order_of_labels_is_never_overlooked(order, name):
     else:
         with pytest.raises(ValueError, match="another order"):
             metrics.demographic_parity_difference(**rows)
+
+
+class Fixed:
+    """A classifier that predicts what it was given."""
+
+    def __init__(self, predicted):
+        self.predicted = predicted
+
+    def predict(self, X):
+        return self.predicted
+
+
+@examples(100)
+@given(judged_rows())
+def test_scorers_are_minus_the_metrics(case):
+    (truth, *_), (y_true, y_pred, groups) = case
+    X = np.zeros((len(truth), 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedDisparityWarning)
+        for name in ("demographic_parity", "equalized_odds", "equal_opportunity"):
+            scorer = metrics.make_fairness_scorer(name)
+            score = scorer(Fixed(y_pred), X, y_true, sensitive_features=groups)
+            metric = getattr(metrics, f"{name}_difference")
+            expected = -metric(y_true, y_pred, sensitive_features=groups)
+            assert score == pytest.approx(expected, nan_ok=True)
+
+
+@examples(20)
+@given(judged_rows())
+def test_displays_show_the_rates(case):
+    _, (y_true, y_pred, groups) = case
+    options = {"sensitive_features": groups}
+    display = GroupRatesDisplay.from_predictions(y_true, y_pred, **options)
+    plt.close(display.figure_)
+    table = metrics.group_rates(y_true, y_pred, **options)
+    if table.index.nlevels == 1:
+        pd.testing.assert_frame_equal(display.rates, table[list(display.rates)])
+    low, high = display._confidence_limits()
+    is_known = display.rates.notna()
+    assert (low.isna() == ~is_known).all(axis=None)
+    assert (low[is_known].fillna(0) <= high[is_known].fillna(1)).all(axis=None)
 
 
 CASTS = {
