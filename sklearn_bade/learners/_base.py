@@ -15,8 +15,8 @@ from ..exceptions import VanishedClassWarning
 from ..preprocessing import join_pipeline
 from ..rows import LazyRows, read_all, row_slices
 from ..utils import seeded, warn_user
+from ._cache_key import code_of, estimator_identity
 from ._group_model import find_memberships
-from ._identity import code_of, estimator_identity
 
 # A classifier is looked at on so many rows, and a class only if it has some of these.
 JUDGED_ROWS, LEAST_ROWS_OF_CLASS = 10_000, 500

@@ -1,7 +1,7 @@
 """From raw tables to numbers, and pipelines taken apart and joined again."""
 
 from ._pipelines import join_pipeline, open_fitted, refuse_removed_columns, split_pipeline
-from ._reader import to_pandas
+from ._raw_columns import to_pandas
 from ._table import (
     make_default_preprocessing,
     to_float32,

@@ -9,7 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.utils.validation import check_array
 
 from ..rows import LazyRows, is_frame
-from ._reader import TableReader
+from ._raw_columns import TableReader
 
 
 def _is_binary(column):
