@@ -122,7 +122,7 @@ def test_disparities_equal_a_naive_reference_and_are_nan_where_it_is(case):
         assert not np.isnan(expected) or said[0].category is UndefinedDisparityWarning
 
 
-@examples(200)
+@examples(300)
 @given(judged_rows(n_labels=4), st.sampled_from(["worst", "mean"]))
 def test_several_labels_are_reduced_to_one_number(case, multiclass):
     (truth, predicted, groups, weights), given_rows = case
@@ -141,7 +141,7 @@ def test_several_labels_are_reduced_to_one_number(case, multiclass):
     assert found == pytest.approx(expected, nan_ok=True, abs=1e-9)
 
 
-@examples(200)
+@examples(350)
 @given(judged_rows())
 def test_rates_equal_a_naive_reference(case):
     (truth, predicted, groups, weights), given_rows = case
