@@ -326,13 +326,12 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             model, views = teacher.teach(
                 plan, trigger, seeds=seeds, memory=self.memory, on_epoch=on_epoch
             )
+            options = {"seed": seeds[2], "on_epoch": on_epoch}
             if self._is_control(strength):
-                debiased = student.fit_control(seed=seeds[2], on_epoch=on_epoch)
+                debiased = student.fit_control(**options)
             else:
                 targets = views.soft_targets(strength, self.base_rate)
-                debiased = student.distil(
-                    targets, distillation, teacher=model, seed=seeds[2], on_epoch=on_epoch
-                )
+                debiased = student.distil(targets, distillation, teacher=model, **options)
                 student.warn_of_vanished_classes(debiased)
         if self.keep_teacher:
             self.teacher_, self.trigger_ = model, trigger

@@ -70,7 +70,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     trigger_strengths : array-like of shape (n_strengths,), default=None
         Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`; for
         images 10, or 4. For classifiers other than networks, None takes 19, denser near
-        0, of which 10 train students, or 4 if `per_class`.
+        0, of which 10 train students, or 4 if `per_class`. Folds judge strength 0 by a
+        distilled student; if it is chosen, the refit is the plain classifier, which may
+        differ from it after short training.
 
     base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
             default=("keep", "drift")

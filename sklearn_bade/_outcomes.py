@@ -21,7 +21,7 @@ DISPARITIES = {
     "equal_opportunity": lambda gaps: gaps["true_positive"],
 }
 
-
+# The rates whose gaps each disparity is made of.
 RATES_OF_DISPARITY = {
     "average_odds": ("true_positive", "false_positive"),
     "equalized_odds": ("true_positive", "false_positive"),

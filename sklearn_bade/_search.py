@@ -94,7 +94,7 @@ def predict_fold(
     -------
     fold : dict
         "predicted" of shape (n_candidates, n_test_rows), class codes; "score" of shape
-        (n_candidates,), arbitrary without a scorer; "fit_time" and "score_time" in
+        (n_candidates,), NaN without a scorer; "fit_time" and "score_time" in
         seconds.
     """
     start = time.perf_counter()
@@ -145,7 +145,7 @@ def _predict_candidates(reader, test, candidates, scorer, seed):
     find_offset = OffsetFinder(reader.path, reader.student.rows, seed)
     prepared = reader.prepare(test)
     predicted = np.empty((len(candidates), len(test)), dtype=np.int32)
-    scores = np.empty(len(candidates))
+    scores = np.full(len(candidates), np.nan)
     for i, candidate in enumerate(candidates):
         strength, offset = candidate["trigger_strength"], find_offset(**candidate)
         logits = reader.path.logits(prepared, strength) + offset
