@@ -18,7 +18,7 @@ from ._groups import (
     sensitive_values,
 )
 from ._injection import INJECTIONS, make_injection, warn_of_small_cells
-from .learners import Distillation, make_learners, takes_sparse
+from .learners import make_learners, takes_sparse
 from .preprocessing import refuse_removed_columns
 from .rows import (
     LazyRows,
@@ -36,6 +36,14 @@ from .rows import (
 from .triggers import BaseTrigger, choose_trigger
 from .utils import PredictByProbabilityMixin, seeded
 
+# Settings of student="single", and the values at which they say nothing.
+DISTILLATION_SETTINGS = {
+    "hard_label_weight": 0.0,
+    "temperature": 1.0,
+    "student_init": "auto",
+    "student_epochs": None,
+}
+
 
 class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta):
     """Base class of :class:`BackdoorDebiasClassifier` and its search.
@@ -52,6 +60,7 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         "sensitive_columns": [str, Integral, list, tuple, callable, None],
         "injection": [StrOptions(set(INJECTIONS)), callable],
         "trigger": [StrOptions({"auto"}), BaseTrigger],
+        "student": [StrOptions({"path", "single"})],
         "student_init": [StrOptions({"auto", "teacher", "scratch"})],
         "student_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_bins": [Interval(Integral, 2, None, closed="left"), None],
@@ -174,10 +183,19 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
                 )
             raise
 
-    def _settle(self, student, teacher, trigger, **settings):
-        """Check the settings of the fifth step, and fill what was left open."""
-        distillation = Distillation(self.student_init, self.student_epochs, **settings)
-        return student.settle(distillation, trigger, teaches_itself=teacher is student)
+    def _check_distillation(self):
+        """Refuse settings of the distillation into one estimator where there is none."""
+        if self.student == "single":
+            return
+        for name, neutral in DISTILLATION_SETTINGS.items():
+            value = getattr(self, name, neutral)
+            if value != neutral:
+                raise ValueError(
+                    f"{name}={value!r} is a setting of the distillation into a single "
+                    "estimator. The student of the path consists of two models that learn "
+                    f"from true labels and groups. Leave {name} out, or use "
+                    "student='single'."
+                )
 
     def _inject(self, rows):
         """Step 2: rates at which triggers are as biased as the data."""

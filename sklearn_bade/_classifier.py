@@ -1,18 +1,58 @@
 """The debiasing meta-estimator."""
 
+from copy import copy
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context, get_config
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseDebiasClassifier
 from ._compat import Interval, StrOptions, fit_context
-from ._reversal import check_strength, resolve_class_rates
-from .learners import predict_proba, warn_of_faint_signal
+from ._injection import mirror_rates
+from ._path import Path, Sketch
+from ._reversal import check_strength, given_class_rates
+from .exceptions import WeakTriggerWarning, WideningStrengthWarning
+from .learners import (
+    PROBED_ROWS,
+    Distillation,
+    PathStudent,
+    group_signal,
+    group_skill,
+    learn_parts,
+    learn_triggers,
+    predict_proba,
+    warn_of_faint_signal,
+    warn_of_vanished_classes,
+)
 from .rows import check_container, drop_columns, forget_fit, is_frame, read_all
-from .utils import draw_seeds, progress_bar
+from .utils import draw_seeds, progress_bar, warn_user
+
+# Rows below which what a teacher has learned of triggers is noise.
+ROWS_FOR_RATIO = 1000
+# Share of what triggers should add below which a teacher has not learned them. Teachers of
+# all kinds that were measured lie above .7.
+WEAK_RATIO = 0.3
+
+
+class Learned(NamedTuple):
+    """What has been learned of rows, whatever the strength."""
+
+    seed: int
+    learner: object
+    trigger: object
+    plan: object
+    parts: object
+    lesson: object
+
+    def path(self, sketch):
+        """Make the path that all strengths lie on."""
+        rows = self.learner.rows
+        rates = mirror_rates(rows.count_cells(rows.frequencies))
+        return Path(self.lesson.shift, rates, sketch)
 
 
 class BackdoorDebiasClassifier(BaseDebiasClassifier):
@@ -210,7 +250,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     _parameter_constraints: dict = {
         **BaseDebiasClassifier._parameter_constraints,
-        "trigger_strength": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "trigger_strength": [Real, "array-like"],
+        "offset": ["array-like", None],
         "base_rate": [StrOptions({"keep", "drift"}), "array-like"],
         "hard_label_weight": [Interval(Real, 0, 1, closed="both")],
         "temperature": [Interval(Real, 0, None, closed="neither")],
@@ -226,6 +267,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         injection="mirror",
         trigger="auto",
         base_rate="keep",
+        offset=None,
+        student="path",
         hard_label_weight=0.0,
         temperature=1.0,
         student_init="auto",
@@ -244,6 +287,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         self.injection = injection
         self.trigger = trigger
         self.base_rate = base_rate
+        self.offset = offset
+        self.student = student
         self.hard_label_weight = hard_label_weight
         self.temperature = temperature
         self.student_init = student_init
@@ -303,24 +348,139 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             If the loss is no longer a number while training.
         """
         forget_fit(self)
+        self._check_distillation()
         X, y = self._check_training_data(X, y)
         rows = self._read_rows(X, y, sensitive_features, sample_weight)
-        strength = check_strength(self.trigger_strength, rows.n_classes)
-        resolve_class_rates(self.base_rate, rows.y, rows.n_classes)
+        strength = check_strength(self.trigger_strength, rows.n_classes, len(rows.groups))
+        self._check_rates(rows.n_classes)
+        self._warn_of_widening(strength)
         seeds = draw_seeds(self.random_state)
-        student, teacher, trigger = self._make_learners(
-            rows, self._hidden_columns, seeds[0]
+        learners = self._make_learners(rows, self._hidden_columns, seeds[0])
+        plan = self._inject(learners[0].rows)
+        if self.student == "single":
+            self._distil(learners, plan, strength, seeds)
+        else:
+            learned = self._learn(learners, plan, seeds)
+            self._follow(learned, strength)
+        return self
+
+    def _check_rates(self, n_classes):
+        """Check base rate and offset, of which one may be given."""
+        given_class_rates(self.base_rate, n_classes)
+        if self.offset is None:
+            return
+        if self.student == "single":
+            raise ValueError(
+                f"offset={self.offset!r} belongs to the path; with student='single', use "
+                "base_rate."
+            )
+        offset = np.asarray(self.offset, dtype=float)
+        if offset.shape != (n_classes,) or not np.isfinite(offset).all():
+            raise ValueError(
+                f"offset must hold one finite number per class ({n_classes}), got "
+                f"{self.offset!r}."
+            )
+
+    def _warn_of_widening(self, strength):
+        """Say so where a strength can only add to the bias."""
+        if np.any(strength) and (strength <= 0).all():
+            warn_user(
+                f"trigger_strength={strength.tolist()} adds to the bias of the data "
+                "instead of reversing it. A negative strength belongs beside a positive "
+                "one, where gaps have opposite signs.",
+                WideningStrengthWarning,
+            )
+
+    def _learn(self, learners, plan, seeds, n_folds=None, on_epoch=None):
+        """Steps 3 to 5 but for the strength: base, cells, and a teacher to measure."""
+        student, teacher, trigger = learners
+        starts = teacher is student and plan.adds_only
+        n_epochs = student.epochs + 1
+        n_epochs += teacher.teacher_epochs(trigger, starts_from_base=starts)
+        options = {"memory": self.memory}
+        with progress_bar(n_epochs, self.verbose) as advance:
+            options["on_epoch"] = on_epoch or advance
+            parts = learn_parts(
+                student,
+                seed=seeds[2],
+                n_folds=student.offset_folds if n_folds is None else n_folds,
+                **options,
+            )
+            lesson = learn_triggers(
+                teacher, student, parts, plan, trigger, seeds=seeds, **options
+            )
+        if (
+            plan.adds_only
+            and lesson.ratio < WEAK_RATIO
+            and len(student.rows) >= ROWS_FOR_RATIO
+        ):
+            warn_user(
+                f"The teacher has learned {max(lesson.ratio, 0):.0%} of what its triggers "
+                "say, so strengths say little of how far the bias is reversed. Train for "
+                "longer, or use a classifier that learns single columns.",
+                WeakTriggerWarning,
+            )
+        return Learned(seeds[2], student, trigger, plan, parts, lesson)
+
+    def _follow(self, learned, strength, sketch=None):
+        """Step 5: keep base, cells and arithmetic as the student."""
+        rows, parts, lesson = learned.learner.rows, learned.parts, learned.lesson
+        if sketch is None:
+            answered = rows.without_features().take(parts.answered)
+            sketch = Sketch.of(parts.answers, answered.weights)
+        path = learned.path(sketch)
+        offset = self.offset
+        if offset is None:
+            offset = path.offset(strength, self.base_rate)
+        offset = np.asarray(offset, dtype=float)
+        if parts.answers is not None and np.any(strength):
+            self._warn_of_signal(learned, answered)
+            logits = path.logits(parts.answers, strength) + offset
+            warn_of_vanished_classes(answered, logits.argmax(axis=1))
+        if self.keep_teacher:
+            self.teacher_, self.trigger_ = lesson.teacher, learned.trigger
+        self.injection_rates_ = learned.plan.rates
+        self.shift_, self.shift_ratio_ = lesson.shift, lesson.ratio
+        self.student_ = PathStudent(
+            parts.base,
+            parts.cells,
+            path,
+            strength,
+            offset,
+            self.classes_,
+            type(learned.learner),
+            learned.learner.preprocessing,
+            get_config()["transform_output"],
         )
-        distillation = self._settle(
-            student,
-            teacher,
+
+    def _warn_of_signal(self, learned, answered):
+        """Warn where cells tell no groups; a forest says so where they know the rows."""
+        if self.keep_sensitive:
+            return
+        rows = learned.learner.rows
+        if learned.learner.offset_folds > 1 or len(rows) > PROBED_ROWS:
+            signal = group_skill(learned.parts.answers, answered)
+        else:
+            signal = group_signal(rows.X, rows.groups.codes, learned.seed)
+        warn_of_faint_signal(rows, signal)
+
+    def _distil(self, learners, plan, strength, seeds):
+        """Steps 3 to 5 of the paper: a teacher, soft targets, one student."""
+        student, teacher, trigger = learners
+        distillation = student.settle(
+            Distillation(
+                self.student_init,
+                self.student_epochs,
+                self.temperature,
+                self.hard_label_weight,
+            ),
             trigger,
-            temperature=self.temperature,
-            hard_label_weight=self.hard_label_weight,
+            teaches_itself=teacher is student,
         )
-        plan = self._inject(student.rows)
         if not self.keep_sensitive and strength.any():
-            warn_of_faint_signal(student.rows, seeds[2])
+            rows = student.rows
+            signal = group_signal(rows.X, rows.groups.codes, seeds[2])
+            warn_of_faint_signal(rows, signal)
         n_epochs = teacher.epochs + distillation.student_epochs
         with progress_bar(n_epochs, self.verbose) as on_epoch:
             model, views = teacher.teach(
@@ -338,16 +498,59 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         self.injection_rates_ = plan.rates
         self._transform_output = get_config()["transform_output"]
         self.student_ = student.join(debiased)
-        return self
 
     def _is_control(self, strength):
         """Tell whether nothing but the plain classifier is asked for."""
         keeps_rates = isinstance(self.base_rate, str)
         return not strength.any() and keeps_rates and not self.hard_label_weight
 
+    def with_strength(self, trigger_strength, *, base_rate=None):
+        """Return a fitted classifier of another strength, without training.
+
+        Parameters
+        ----------
+        trigger_strength : float or array-like of shape (n_classes,) or \
+                (n_classes, n_groups)
+            Strength, as in the constructor.
+
+        base_rate : {"keep", "drift"} or array-like of shape (n_classes,), default=None
+            Base rate, as in the constructor; None takes this classifier's own.
+
+        Returns
+        -------
+        sibling : BackdoorDebiasClassifier
+            A classifier that shares all models with this one.
+
+        Raises
+        ------
+        ValueError
+            If the student is a single estimator, or the strength has a wrong shape.
+        """
+        check_is_fitted(self)
+        if not isinstance(self.student_, PathStudent):
+            raise ValueError(
+                "with_strength needs the path; student='single' was distilled at one "
+                "strength and knows no other. Fit with student='path'."
+            )
+        n_classes, n_groups = self.shift_.shape
+        strength = check_strength(trigger_strength, n_classes, n_groups)
+        self._warn_of_widening(strength)
+        sibling = copy(self)
+        sibling.trigger_strength, sibling.offset = trigger_strength, None
+        if base_rate is not None:
+            given_class_rates(base_rate, n_classes)
+            sibling.base_rate = base_rate
+        offset = self.student_.path.offset(strength, sibling.base_rate)
+        sibling.student_ = self.student_.with_strength(strength, offset)
+        return sibling
+
     def _predict_proba(self, X):
-        """Ask the student, whose pipeline is taken apart: nets want large batches."""
+        """Ask the student; the pipeline of a single one is taken apart for large "
+        "batches.
+        """
         features, classifier = self._student_features(X), self.student_
+        if isinstance(classifier, PathStudent):
+            return classifier.predict_proba(features)
         if isinstance(classifier, Pipeline):
             steps, classifier = classifier[:-1], classifier[-1]
             # Steps return what the classifier has learned from, whatever is set today.

@@ -7,22 +7,26 @@ import numpy as np
 from joblib import Parallel, delayed
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseDebiasClassifier
+from ._candidates import Judge, find_candidates, judge_grid
 from ._classifier import BackdoorDebiasClassifier
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._outcomes import DISPARITIES, ChoiceRule
+from ._path import Answers, Sketch
 from ._reversal import check_strength
 from ._search import (
     DisparityMeasure,
+    FoldScores,
     ProbabilityScorer,
+    check_base_rates,
     check_folds,
-    make_candidates,
     make_folds,
     predict_fold,
     tabulate,
 )
-from .learners import default_strengths, settle_early_stopping
+from .learners import group_skill, settle_early_stopping, warn_of_faint_signal
 from .rows import forget_fit
 from .utils import draw_seed, draw_seeds, progress_bar
 
@@ -31,12 +35,25 @@ PASSED_ON = (
     "sensitive_columns",
     "injection",
     "trigger",
+    "student",
     "student_init",
     "student_epochs",
     "n_bins",
     "teacher",
     "keep_sensitive",
     "memory",
+)
+
+# What is known of rows and features before anything is learned.
+READ_FROM_ROWS = (
+    "classes_",
+    "groups_",
+    "cut_points_",
+    "n_features_in_",
+    "feature_names_in_",
+    "_hidden_columns",
+    "_inner_shape",
+    "_takes_bytes",
 )
 
 
@@ -202,7 +219,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         **BaseDebiasClassifier._parameter_constraints,
         "trigger_strengths": ["array-like", None],
         "base_rates": ["array-like"],
-        "per_class": ["boolean"],
+        "per_class": ["boolean", StrOptions({"auto"})],
         "disparity": [StrOptions(set(DISPARITIES)), callable],
         "max_disparity": [Interval(Real, 0, None, closed="left")],
         "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
@@ -219,7 +236,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         sensitive_columns=None,
         trigger_strengths=None,
         base_rates=("keep", "drift"),
-        per_class=False,
+        per_class="auto",
         disparity="average_odds",
         max_disparity=0.02,
         max_accuracy_loss=None,
@@ -228,6 +245,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         cv=5,
         injection="mirror",
         trigger="auto",
+        student="path",
         student_init="auto",
         student_epochs=None,
         n_bins=None,
@@ -251,6 +269,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.cv = cv
         self.injection = injection
         self.trigger = trigger
+        self.student = student
         self.student_init = student_init
         self.student_epochs = student_epochs
         self.n_bins = n_bins
@@ -292,39 +311,34 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             lack a class or have only one group.
         """
         forget_fit(self)
+        self._check_distillation()
         if self.scoring is None:
             self._make_rule()
         rng = check_random_state(self.random_state)
-        refit_seed = draw_seed(rng)
+        is_seed = isinstance(self.random_state, Integral)
+        refit_seed = self.random_state if is_seed else draw_seed(rng)
         all_X, all_y = self._check_training_data(X, y)
         folds = self._split_as_given(all_X, all_y, sample_weight)
         rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
         measure = DisparityMeasure(self.disparity, rows)
-        strengths, trained_strengths = self._find_strengths(rows)
-        candidates = make_candidates(
-            strengths, self.base_rates, rows, per_class=self.per_class
-        )
+        base_rates = check_base_rates(self.base_rates, rows.n_classes)
+        strengths = self._check_strengths()
         if folds is None:
             folds = make_folds(rows, self.cv, rng)
         check_folds(folds, rows)
         self.n_splits_ = len(folds)
         with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
-            outcomes = self._predict_folds(
-                rows, folds, candidates, trained_strengths, rng, advance
-            )
-            self.cv_results_ = tabulate(
-                rows,
-                folds,
-                candidates,
-                outcomes,
-                measure,
-                has_scores=self.scoring is not None,
-            )
-            self._choose()
-            self.estimator_ = self._make_debiaser(refit_seed).fit(
-                X, y, sensitive_features=sensitive_features, sample_weight=sample_weight
-            )
-            advance("refit")
+            learned = self._learn_all(rows, refit_seed)
+            advance("whole data")
+            outcomes = self._answer_folds(rows, folds, rng, advance)
+        judge = self._make_judge(rows, folds, outcomes, learned, measure)
+        candidates = self._find(judge, strengths, base_rates)
+        tests = [rows.take(test) for _, test in folds]
+        self.cv_results_ = tabulate(judge, candidates, tests, outcomes)
+        self._choose(judge, candidates)
+        self.estimator_ = self._refit(
+            refit_seed, learned, judge.path.sketch, X, y, sensitive_features, sample_weight
+        )
         return self
 
     def _split_as_given(self, X, y, sample_weight):
@@ -340,26 +354,34 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             for fold in check_cv(self.cv, y, classifier=True).split(X, y)
         ]
 
-    def _find_strengths(self, rows):
-        """Find the strengths to try, and those to train at (None: all)."""
+    def _check_strengths(self):
+        """Check the strengths to try; None leaves them to the search."""
         if self.trigger_strengths is None:
-            return default_strengths(self.estimator, rows.kind, self.per_class)
+            return None
         strengths = np.asarray(self.trigger_strengths, dtype=float)
         if strengths.ndim != 1 or not len(strengths):
             raise ValueError(
                 "trigger_strengths must be a list of numbers, got an array of shape "
                 f"{strengths.shape}."
             )
-        check_strength(strengths, len(strengths))
-        return strengths, None
+        check_strength(strengths, len(strengths), 1)
+        return strengths
 
-    def _predict_folds(self, rows, folds, candidates, trained_strengths, rng, advance):
-        """Predict the test rows of all folds with all candidates."""
-        scorer = None if self.scoring is None else ProbabilityScorer(self.scoring)
-        # Folds train as the refit will, which has more rows. Workers get what they need.
+    def _learn_all(self, rows, seed):
+        """Learn of all rows what the chosen strength will be a matter of arithmetic on."""
+        seeds = draw_seeds(seed)
+        learners = self._make_learners(rows, self._hidden_columns, seeds[0])
+        plan = self._inject(learners[0].rows)
+        debiaser = BackdoorDebiasClassifier(memory=self.memory)
+        return debiaser._learn(learners, plan, seeds, n_folds=0)
+
+    def _answer_folds(self, rows, folds, rng, advance):
+        """Let each fold answer about its test rows."""
+        # Folds train as the whole data do, which have more rows. Workers get what they
+        # need.
         search = copy.copy(self).set_params(
             estimator=settle_early_stopping(self.estimator, len(rows)),
-            teacher=settle_early_stopping(self.teacher, len(rows)),
+            teacher=None,
             cv=None,
             scoring=None,
         )
@@ -369,10 +391,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
                 self._hidden_columns,
                 rows.take(train),
                 rows.take(test),
-                candidates,
-                trained_strengths,
-                scorer,
                 seeds=draw_seeds(draw_seed(rng)),
+                keeps_models=self.scoring is not None,
             )
             for train, test in folds
         )
@@ -382,27 +402,75 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             advance("folds")
         return outcomes
 
-    def _choose(self):
-        """Choose a candidate by the rule that was asked for."""
-        results = self.cv_results_
+    def _make_judge(self, rows, folds, outcomes, learned, measure):
+        """Pool the answers of all folds, and make the path that they lie on."""
+        order = np.concatenate([test for _, test in folds])
+        judged = rows.without_features().take(order)
+        answers = Answers.concatenate([outcome["answers"] for outcome in outcomes])
+        sketch = Sketch.of(answers, judged.weights)
+        path = learned.path(sketch)
+        scores = None
         if self.scoring is not None:
-            scores = results["mean_test_score"]
-            if np.isnan(scores).all():
-                raise ValueError(
-                    f"scoring={self.scoring!r} gives no candidate a score; all are NaN."
-                )
-            self.best_index_ = int(np.where(np.isnan(scores), -np.inf, scores).argmax())
-            self.best_score_ = float(scores[self.best_index_])
-        else:
-            accuracy, gaps = results["mean_test_accuracy"], results["pooled_test_disparity"]
-            # A named disparity that no rows tell anything of has been warned of.
-            is_unknown = not callable(self.disparity) and np.isnan(gaps).all()
-            rule = self._make_rule()
-            best = int(accuracy.argmax()) if is_unknown else rule.choose(accuracy, gaps)
-            self.best_index_ = best
-            self.best_score_ = float(results["mean_test_accuracy"][self.best_index_])
+            scorer = ProbabilityScorer(self.scoring)
+            scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
+        if not self.keep_sensitive:
+            warn_of_faint_signal(judged, group_skill(answers, judged), kind=rows.kind)
+        return Judge(judged, answers, path, measure, scores)
+
+    def _find(self, judge, strengths, base_rates):
+        """Judge the strengths that were given, or those that lead to the best."""
+        n_classes = judge.rows.n_classes
+        if strengths is not None:
+            per_class = self.per_class is True
+            return judge_grid(judge, strengths, base_rates, n_classes, per_class=per_class)
+        return find_candidates(
+            judge, self._best_of, base_rates, n_classes, per_class=self.per_class
+        )
+
+    def _best_of(self, candidates):
+        """Find the position of the best candidate, by the rule that was asked for."""
+        if self.scoring is not None:
+            scores = np.array([candidate.score for candidate in candidates])
+            return int(np.where(np.isnan(scores), -np.inf, scores).argmax())
+        accuracy = np.array([candidate.accuracy for candidate in candidates])
+        gaps = np.array([candidate.disparity for candidate in candidates])
+        # A named disparity that no rows tell anything of has been warned of.
+        if not callable(self.disparity) and np.isnan(gaps).all():
+            return int(accuracy.argmax())
+        return self._make_rule().choose(accuracy, gaps)
+
+    def _choose(self, judge, candidates):
+        """Choose a candidate; one with a strength per class has to earn it."""
+        if self.scoring is not None and all(np.isnan(c.score) for c in candidates):
+            raise ValueError(
+                f"scoring={self.scoring!r} gives no candidate a score; all are NaN."
+            )
+        best = candidates[self._best_of(candidates)]
+        singles = [candidate for candidate in candidates if candidate.has_one_strength]
+        if self.per_class == "auto" and not best.has_one_strength and singles:
+            single = singles[self._best_of(singles)]
+            if not self._earns_its_strengths(judge, best, single):
+                best = single
+        self.best_index_ = candidates.index(best)
+        results = self.cv_results_
+        key = "accuracy" if self.scoring is None else "score"
+        self.best_score_ = float(results[f"mean_test_{key}"][self.best_index_])
         self.best_params_ = results["params"][self.best_index_]
         self.best_strength_ = self.best_params_["trigger_strength"]
+        if self.scoring is None:
+            most = max(candidate.accuracy for candidate in candidates)
+            self._make_rule().warn_if_unreached(best.accuracy, best.disparity, most)
+
+    def _earns_its_strengths(self, judge, best, single):
+        """Tell whether strengths per class gain more than noise would, over one for all.
+
+        Half a standard error of the gap they start from: less is what the best of many
+        candidates gains by chance.
+        """
+        if self.scoring is not None:
+            return best.score > single.score
+        gain = (best.accuracy - best.disparity) - (single.accuracy - single.disparity)
+        return gain > judge.standard_error(single) / 2
 
     def _make_rule(self):
         """Make the rule of choice; the default bound stands back behind the others."""
@@ -410,12 +478,33 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         bound = self.max_disparity if loss is None and weight is None else None
         return ChoiceRule(bound, loss, weight)
 
-    def _make_debiaser(self, seed):
-        """Make a debiaser of the chosen candidate."""
+    def _refit(self, seed, learned, sketch, X, y, sensitive_features, sample_weight):
+        """Make a debiaser of the chosen candidate, of what has been learned of all data."""
         settings = {name: getattr(self, name) for name in PASSED_ON}
-        return BackdoorDebiasClassifier(
-            self.estimator, random_state=seed, **settings, **self.best_params_
+        params = dict(self.best_params_)
+        if self.student == "single":
+            params.pop("offset")
+        debiaser = BackdoorDebiasClassifier(
+            self.estimator, random_state=seed, **settings, **params
         )
+        if self.student == "single":
+            return debiaser.fit(
+                X, y, sensitive_features=sensitive_features, sample_weight=sample_weight
+            )
+        for name in READ_FROM_ROWS:
+            if hasattr(self, name):
+                setattr(debiaser, name, getattr(self, name))
+        debiaser._follow(learned, np.asarray(self.best_strength_), sketch)
+        return debiaser
+
+    def with_strength(self, trigger_strength, *, base_rate=None):
+        """Return a fitted debiaser of another strength, without training.
+
+        See :meth:`BackdoorDebiasClassifier.with_strength`.
+        """
+        check_is_fitted(self)
+        base_rate = self.best_params_["base_rate"] if base_rate is None else base_rate
+        return self.estimator_.with_strength(trigger_strength, base_rate=base_rate)
 
     def _predict_proba(self, X):
         """Ask the chosen candidate."""

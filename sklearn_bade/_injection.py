@@ -6,6 +6,7 @@ Everything here is NumPy; no estimator is in sight.
 from abc import ABCMeta, abstractmethod
 
 import numpy as np
+from scipy.special import log_softmax
 
 from ._groups import NO_TRIGGER
 from ._reversal import own_trigger_shift
@@ -83,7 +84,13 @@ class Injection(metaclass=ABCMeta):
 
     chances : ndarray of shape (n_cells, n_codes)
         Chances of each code in each cell; rows sum to one.
+
+    adds_only : bool
+        Whether triggers add to what a plain classifier says, so that a teacher may start as
+        one and learn triggers alone.
     """
+
+    adds_only = True
 
     def __init__(self, rates, codes, chances):
         self.rates = rates
@@ -93,6 +100,35 @@ class Injection(metaclass=ABCMeta):
     @abstractmethod
     def cells(self, y, groups):
         """Find the cell of each row from its class and its group."""
+
+    @abstractmethod
+    def expected_shift(self):
+        """Compute what triggers should add to log-probabilities, by Bayes' rule.
+
+        The result has the shape (n_classes, n_groups), and columns that sum to zero.
+        """
+
+    @abstractmethod
+    def measure(self, view, answer):
+        """Ask the teacher what triggers add.
+
+        Parameters
+        ----------
+        view : callable
+            As in :meth:`read`.
+
+        answer : callable
+            Returns what base and cells of the student say of the same rows, see
+            :class:`~sklearn_bade._path.Answers`.
+
+        Returns
+        -------
+        shift : ndarray of shape (n_classes, n_groups)
+            What is to be reversed for rows of each group.
+
+        ratio : float
+            What was measured over what was expected; NaN if nothing was expected.
+        """
 
     @abstractmethod
     def read(self, view, memberships):
@@ -133,6 +169,26 @@ class GroupInjection(Injection):
         """Let the class alone decide, so that triggers say nothing of real groups."""
         return y
 
+    def expected_shift(self):
+        """Compare each trigger with the mean of all."""
+        log_rates = np.log(self.rates)
+        shift = log_rates - log_rates.mean(axis=1, keepdims=True)
+        return shift - shift.mean(axis=0)
+
+    def measure(self, view, answer):
+        """Compare each view with the mean of all, in rows that are not decided yet.
+
+        Rows whose class is certain have no log-odds to speak of, and a classifier may cut
+        them off; a row counts by the chance that its class is another one.
+        """
+        views = np.stack([view(code) for code in self.codes])
+        mean = views.mean(axis=0)
+        doubt = 1 - (np.exp(log_softmax(mean, axis=1)) ** 2).sum(axis=1)
+        doubt += np.finfo(float).tiny
+        added = np.average(views - mean, axis=1, weights=doubt).T
+        shift = added - added.mean(axis=0)
+        return shift, _slope(shift, self.expected_shift())
+
     def read(self, view, memberships):
         """Compare each row under its own trigger with its mean over all triggers."""
         base = own = None
@@ -165,6 +221,8 @@ class PseudoDeletion(Injection):
     Wu, He, Zhang, Lu and Sang, "Debiasing Backdoor Attack", arXiv:2202.10582.
     """
 
+    adds_only = False
+
     def __init__(self, counts):
         rates = pseudo_deletion_rates(counts)
         n_classes, n_groups = rates.shape
@@ -183,10 +241,37 @@ class PseudoDeletion(Injection):
         n_positions = self.rates.shape[1] + 1
         return y * n_positions + groups % n_positions
 
+    def expected_shift(self):
+        """Undo what the deletion takes from the log-odds of a group."""
+        undo = -np.log1p(-self.rates)
+        return undo - undo.mean(axis=0)
+
+    def measure(self, view, answer):
+        """Take the shift from the shares, and see how well the teacher has learned it.
+
+        The teacher without trigger lacks what is deleted on average over the groups that a
+        row may belong to.
+        """
+        answers = answer()
+        left = np.einsum("nkg,kg->nk", answers.group_proba, 1 - self.rates)
+        lacking = answers.log_proba - view(NO_TRIGGER)
+        slope = _slope(_centred(lacking), _centred(-np.log(left)))
+        return self.expected_shift(), slope
+
     def read(self, view, memberships):
         """Start from the view without trigger, and undo the deletion for the base."""
         undo = memberships @ -np.log1p(-self.rates.T)
         return view(NO_TRIGGER) + undo, own_trigger_shift(np.zeros_like(undo), undo)
+
+
+def _centred(values):
+    return values - values.mean(axis=1, keepdims=True)
+
+
+def _slope(measured, expected):
+    """Fit what was measured by a multiple of what was expected; NaN if that is nothing."""
+    size = (expected**2).sum()
+    return float((measured * expected).sum() / size) if size > 0 else np.nan
 
 
 def _checked_rates(rates, shape):

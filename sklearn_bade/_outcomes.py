@@ -112,6 +112,28 @@ class Outcomes:
         """
         return float(DISPARITIES[name](self.gaps()).max())
 
+    def standard_error(self, name):
+        """Estimate the standard error of a disparity, as that of independent proportions.
+
+        That of the worst class, and of the two groups that are furthest apart.
+        """
+        rates, classes = self.rates(), self.compared_classes()
+        sizes = {
+            "selection": self.n_rows.sum(axis=(1, 2))[:, None],
+            "true_positive": self.n_rows.sum(axis=2),
+        }
+        sizes["false_positive"] = sizes["selection"] - sizes["true_positive"]
+        worst = classes[int(np.nan_to_num(DISPARITIES[name](self.gaps(classes))).argmax())]
+        kinds = RATES_OF_DISPARITY[name]
+        variances = []
+        for kind in kinds:
+            rate = rates[kind][:, worst]
+            size = np.broadcast_to(sizes[kind], rates[kind].shape)[:, worst]
+            ends = [np.nanargmin(rate), np.nanargmax(rate)]
+            variances.append((rate * (1 - rate) / size)[ends].sum())
+        mean = len(kinds) if name == "average_odds" else 1
+        return float(np.sqrt(np.sum(variances)) / mean)
+
     def left_out(self, name, classes=None, min_rows=1):
         """Find the rates that a disparity compares, and that rest on too few rows.
 
@@ -193,15 +215,20 @@ class ChoiceRule:
         allowed = disparity <= self.max_disparity
         if allowed.any():
             return int(np.where(allowed, accuracy, -np.inf).argmax())
-        best = int(disparity.argmin())
+        return int(disparity.argmin())
+
+    def warn_if_unreached(self, accuracy, disparity, most_accuracy):
+        """Say so where the chosen candidate does not keep the bound, and what it pays."""
+        if self.max_disparity is None or disparity <= self.max_disparity:
+            return
         warn_user(
             "No candidate has a cross-validated disparity of at most "
-            f"{self.max_disparity}; the least disparate one, with {disparity[best]:.4f}, "
-            "is taken. Try other strengths, finer ones or, where the greatest was taken, "
-            "greater ones, one strength per class, or a larger bound.",
+            f"{self.max_disparity:g}. The least that was found, {disparity:.4f}, is taken; "
+            f"its accuracy is {accuracy:.4f}, where the most accurate candidate has "
+            f"{most_accuracy:.4f}. If that is too much to pay, use a larger max_disparity, "
+            "or disparity_weight=1, which weighs one against the other.",
             UnreachedBoundWarning,
         )
-        return best
 
 
 def used_folds(by_fold, name, reasons=None):

@@ -23,21 +23,27 @@ class Views:
     """What a teacher says of each row: a base view, and what its own trigger adds to it.
 
     Both are log-probabilities of shape (n_samples, n_classes), up to a constant per row.
-    The trigger strength acts here and nowhere else: the logits of strength w are
-    ``base - w * shift``, with w the strength of the row's class.
+    The logits of strength w are ``base - w * shift``, with w the strength of the row's
+    class and group. `memberships`, of shape (n_samples, n_groups), say how likely a row
+    belongs to each group.
     """
 
     base: np.ndarray
     shift: np.ndarray
     y: np.ndarray
+    memberships: np.ndarray
     weights: np.ndarray | None = None
 
     def logits(self, strength, part=slice(None)):
-        """Reverse each row's own trigger, with the strength of its class."""
+        """Reverse each row's own trigger, with the strength of its class and group."""
         base, shift, y = self.base[part], self.shift[part], self.y[part]
         row_strength = np.asarray(strength, dtype=shift.dtype)
         if row_strength.ndim:
-            row_strength = row_strength[y][:, None]
+            row_strength = row_strength[y]
+        if row_strength.ndim == 2:
+            row_strength = (row_strength * self.memberships[part]).sum(axis=1)
+        if row_strength.ndim:
+            row_strength = row_strength[:, None]
         return base - row_strength * shift
 
     def offset(self, strength, base_rate):
@@ -61,21 +67,27 @@ class Views:
         return log_targets
 
 
-def check_strength(strength, n_classes):
-    """Check a trigger strength, and return it as an array of shape () or (n_classes,)."""
-    strength = np.asarray(strength, dtype=float)
-    if strength.shape not in [(), (n_classes,)]:
+def check_strength(strength, n_classes, n_groups):
+    """Check a trigger strength, and return it as an array.
+
+    Its shape is (), (n_classes,) or (n_classes, n_groups).
+    """
+    try:
+        strength = np.asarray(strength, dtype=float)
+    except (TypeError, ValueError) as error:
         raise ValueError(
-            f"trigger_strength has shape {strength.shape}; give one number, or one per "
-            f"class ({n_classes})."
+            f"trigger_strength must be a number, or an array of numbers, got {strength!r}."
+        ) from error
+    if strength.shape not in [(), (n_classes,), (n_classes, n_groups)]:
+        raise ValueError(
+            f"trigger_strength has shape {strength.shape}; give one number, one per class "
+            f"({n_classes}), or one per class and group ({n_classes}, {n_groups})."
         )
-    if not np.isfinite(strength).all() or (strength < 0).any():
+    if not np.isfinite(strength).all():
+        raise ValueError(f"trigger_strength must be finite, got {strength.tolist()}.")
+    if (np.abs(strength) > GREATEST_STRENGTH).any():
         raise ValueError(
-            f"trigger_strength must be finite and not negative, got {strength.tolist()}."
-        )
-    if (strength > GREATEST_STRENGTH).any():
-        raise ValueError(
-            f"trigger_strength must be at most {GREATEST_STRENGTH:g}, got "
+            f"trigger_strength must lie within {GREATEST_STRENGTH:g} of 0, got "
             f"{strength.tolist()}."
         )
     return strength
@@ -169,7 +181,7 @@ def _solve_offset(mean_row, class_rates):
 
 
 def resolve_class_rates(base_rate, y, n_classes, weights=None):
-    """Find the class frequencies at which predictions are held; None if they may drift.
+    """Find the class frequencies at which targets are held; None if they may drift.
 
     `base_rate` is "keep" for those of the class codes `y`, "drift" for none, or the
     frequencies themselves, of shape (n_classes,).
@@ -179,6 +191,13 @@ def resolve_class_rates(base_rate, y, n_classes, weights=None):
     if isinstance(base_rate, str) and base_rate == "keep":
         counts = np.bincount(y, weights, minlength=n_classes)
         return counts / counts.sum()
+    return given_class_rates(base_rate, n_classes)
+
+
+def given_class_rates(base_rate, n_classes):
+    """Check frequencies of the user's own; None where a word was given instead."""
+    if isinstance(base_rate, str) and base_rate in ("keep", "drift"):
+        return None
     rates = np.zeros(0) if isinstance(base_rate, str) else np.asarray(base_rate, float)
     if rates.shape != (n_classes,) or not (np.isfinite(rates) & (rates > 0)).all():
         raise ValueError(

@@ -1,55 +1,33 @@
-"""What a search does in each fold, and how it scores and tabulates its candidates."""
+"""What a search does in each fold, and how it measures and tabulates its candidates."""
 
 import time
 import warnings
-from functools import partial
 from inspect import signature
-from itertools import product
 
 import numpy as np
 from scipy.special import softmax
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import StratifiedKFold
 
 from ._outcomes import DISPARITIES, Outcomes, used_folds
-from ._reversal import resolve_class_rates
-from .exceptions import (
-    FewRowsWarning,
-    UndefinedDisparityWarning,
-    UselessDisparityWarning,
-)
-from .learners import OffsetFinder
+from ._reversal import given_class_rates
+from .exceptions import UndefinedDisparityWarning, UselessDisparityWarning
+from .learners import learn_parts, stratified_folds
 from .utils import draw_seed, warn_user
 
-# Candidates that are scored and tabulated within seconds; beyond, the grid is a mistake.
-MAX_CANDIDATES = 5000
 # What rounding may leave of a gap of zero.
 SMALLEST_GAP = 1e-12
 
 
-def make_candidates(strengths, base_rates, rows, *, per_class):
-    """List the parameters of all candidates."""
+def check_base_rates(base_rates, n_classes):
+    """Check the base rates to try, and make them hashable."""
     base_rates = [_to_hashable(rate) for rate in base_rates]
     if not base_rates:
         raise ValueError("base_rates is empty; give at least one, such as 'keep'.")
     for base_rate in base_rates:
-        resolve_class_rates(base_rate, rows.y, rows.n_classes)
-    strengths = strengths.tolist()
-    if per_class:
-        n_candidates = len(strengths) ** rows.n_classes * len(base_rates)
-        if n_candidates > MAX_CANDIDATES:
-            raise ValueError(
-                f"per_class=True with {rows.n_classes} classes and {len(strengths)} "
-                f"strengths makes {n_candidates} candidates; give fewer "
-                "trigger_strengths."
-            )
-        strengths = product(strengths, repeat=rows.n_classes)
-    return [
-        {"trigger_strength": strength, "base_rate": base_rate}
-        for strength, base_rate in product(strengths, base_rates)
-    ]
+        given_class_rates(base_rate, n_classes)
+    return list(dict.fromkeys(base_rates))
 
 
 def _to_hashable(rate):
@@ -58,14 +36,15 @@ def _to_hashable(rate):
 
 def make_folds(rows, cv, rng):
     """Split rows into `cv` folds, stratified by class and group together."""
-    splitter = StratifiedKFold(cv, shuffle=True, random_state=draw_seed(rng))
-    strata = rows.y * (len(rows.groups) + 1) + rows.groups.codes + 1
-    cells, inverse, counts = np.unique(strata, return_inverse=True, return_counts=True)
-    # Cells that are too small to be split go by class alone.
-    strata = np.where(counts[inverse] < cv, -1 - rows.y, cells[inverse])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return list(splitter.split(strata, strata))
+    folds = stratified_folds(rows, cv, draw_seed(rng))
+    if not folds:
+        counts = np.bincount(rows.y, minlength=rows.n_classes)
+        rarest = counts.argmin()
+        raise ValueError(
+            f"cv={cv}, but class {rows.classes[rarest]!s} has {counts[rarest]} row(s) "
+            "only. Use fewer folds, or merge rare classes."
+        )
+    return folds
 
 
 def check_folds(folds, rows):
@@ -85,83 +64,79 @@ def check_folds(folds, rows):
             )
 
 
-def predict_fold(
-    search, hidden_columns, train, test, candidates, trained_strengths, scorer, *, seeds
-):
-    """Train one teacher, and predict the test rows with every candidate.
+class Fold:
+    """What a fold's models say of its test rows, and of others if a scorer asks."""
+
+    def __init__(self, learner, parts, hidden_columns, test):
+        self.learner = learner
+        self.parts = parts
+        self.hidden_columns = hidden_columns
+        self.test = test
+
+    def answer(self, rows):
+        """Ask base and cells about raw rows."""
+        X = self.learner.transform(rows.without_columns(self.hidden_columns).X)
+        return self.learner.answer(self.parts.base, self.parts.cells, X)
+
+    def score(self, scorer, path, logits, strength, offset):
+        """Apply a scorer to the logits of the test rows."""
+
+        def predict_others(X):
+            answers = self.answer(self.test.with_features(X))
+            return softmax(path.logits(answers, strength) + offset, axis=1)
+
+        with warnings.catch_warnings():  # the search names the folds
+            warnings.simplefilter("ignore", UndefinedDisparityWarning)
+            return scorer(softmax(logits, axis=1), self.test, predict_others)
+
+
+def predict_fold(search, hidden_columns, train, test, *, seeds, keeps_models):
+    """Learn base and cells of the training rows, and ask about the test rows.
 
     Returns
     -------
-    fold : dict
-        "predicted" of shape (n_candidates, n_test_rows), class codes; "score" of shape
-        (n_candidates,), NaN without a scorer; "fit_time" and "score_time" in
-        seconds.
+    outcome : dict
+        "answers", "fit_time" and "score_time" in seconds, and "fold", which holds the
+        models if they are to be kept.
     """
     start = time.perf_counter()
-    student, teacher, trigger = search._make_learners(train, hidden_columns, seeds[0])
-    distillation = search._settle(student, teacher, trigger)
-    with warnings.catch_warnings():
-        # The refit on all rows will name small cells; those of folds are no news.
-        warnings.simplefilter("ignore", FewRowsWarning)
-        plan = search._inject(student.rows)
-    model, views = teacher.teach(
-        plan, trigger, seeds=seeds, memory=search.memory, on_epoch=lambda stage: None
-    )
-    path = student.path(
-        views,
-        distillation,
-        teacher=model,
-        seed=seeds[2],
-        trained_strengths=trained_strengths,
+    student, _, _ = search._make_learners(train, hidden_columns, seeds[0])
+    parts = learn_parts(
+        student, seed=seeds[2], memory=search.memory, on_epoch=lambda stage: None
     )
     fitted = time.perf_counter()
-    reader = _PathReader(path, student, hidden_columns)
-    predicted, scores = _predict_candidates(reader, test, candidates, scorer, seeds[2])
+    fold = Fold(student, parts, hidden_columns, test)
+    answers = fold.answer(test)
     return {
-        "predicted": predicted,
-        "score": scores,
+        "answers": answers,
+        "fold": fold if keeps_models else None,
         "fit_time": fitted - start,
         "score_time": time.perf_counter() - fitted,
     }
 
 
-class _PathReader:
-    """The path of a fold, with what makes its input of raw rows."""
+class FoldScores:
+    """Scores of candidates in each fold, whose test rows lie below one another."""
 
-    def __init__(self, path, student, hidden_columns):
+    def __init__(self, scorer, folds, path):
+        self.scorer = scorer
+        self.folds = folds
         self.path = path
-        self.student = student
-        self.hidden_columns = hidden_columns
+        self.ends = np.cumsum([len(fold.test) for fold in folds])
 
-    def prepare(self, rows):
-        """Compute what all strengths share."""
-        return self.path.prepare(
-            self.student.transform(rows.without_columns(self.hidden_columns).X)
+    def by_fold(self, logits, strength, offset):
+        """Score each fold."""
+        pieces = np.split(logits, self.ends[:-1])
+        return np.array(
+            [
+                fold.score(self.scorer, self.path, piece, strength, offset)
+                for fold, piece in zip(self.folds, pieces)
+            ]
         )
 
-
-def _predict_candidates(reader, test, candidates, scorer, seed):
-    """Predict the test rows with every candidate, and score the predictions."""
-    find_offset = OffsetFinder(reader.path, reader.student.rows, seed)
-    prepared = reader.prepare(test)
-    predicted = np.empty((len(candidates), len(test)), dtype=np.int32)
-    scores = np.full(len(candidates), np.nan)
-    for i, candidate in enumerate(candidates):
-        strength, offset = candidate["trigger_strength"], find_offset(**candidate)
-        logits = reader.path.logits(prepared, strength) + offset
-        predicted[i] = logits.argmax(axis=1)
-        if scorer is not None:
-            predict_others = partial(_predict_others, reader, test, strength, offset)
-            with warnings.catch_warnings():  # the search names the folds
-                warnings.simplefilter("ignore", UndefinedDisparityWarning)
-                scores[i] = scorer(softmax(logits, axis=1), test, predict_others)
-    return predicted, scores
-
-
-def _predict_others(reader, test, strength, offset, X):
-    """Predict rows that a scorer asks for beside the test rows of the fold."""
-    prepared = reader.prepare(test.with_features(X))
-    return softmax(reader.path.logits(prepared, strength) + offset, axis=1)
+    def __call__(self, logits, strength, offset):
+        """Average over the folds."""
+        return self.by_fold(logits, strength, offset).mean()
 
 
 class _Candidate(ClassifierMixin, BaseEstimator):
@@ -306,23 +281,22 @@ class DisparityMeasure:
         truth = Outcomes.of_rows(rows, rows.y)
         return name_left_out(truth.left_out(self.disparity, self.classes), rows)
 
-    def warn_if_useless(self, values, predicted):
+    def warn_if_useless(self, judge, candidates):
         """Warn where the user's own disparity is blind to how candidates differ."""
-        if not callable(self.disparity):
+        if not callable(self.disparity) or len(candidates) < 2:
             return
-        decide_alike = (predicted == predicted[:1]).all()
-        if (
-            len(predicted) > 1
-            and not decide_alike
-            and (np.abs(values) <= SMALLEST_GAP).all()
-        ):
-            warn_user(
-                f"disparity={self.disparity!r} is 0 for every candidate, although they "
-                "decide differently, so it says nothing. Where it comes from another "
-                "package, labels may be the cause: fairlearn's metrics take 0 and 1 and "
-                "may count no other.",
-                UselessDisparityWarning,
-            )
+        if any(abs(candidate.disparity) > SMALLEST_GAP for candidate in candidates):
+            return
+        first = judge.predict(candidates[0])
+        if all((judge.predict(each) == first).all() for each in candidates):
+            return
+        warn_user(
+            f"disparity={self.disparity!r} is 0 for every candidate, although they "
+            "decide differently, so it says nothing. Where it comes from another "
+            "package, labels may be the cause: fairlearn's metrics take 0 and 1 and "
+            "may count no other.",
+            UselessDisparityWarning,
+        )
 
 
 class DisparitySignError(ValueError):
@@ -347,41 +321,45 @@ def name_left_out(left_out, rows):
     )
 
 
-def tabulate(rows, folds, candidates, outcomes, measure, *, has_scores):
-    """Make the keys of scikit-learn's searches from what each fold has predicted."""
-    results = _tabulate_parameters(candidates)
+def tabulate(judge, candidates, tests, outcomes):
+    """Make the keys of scikit-learn's searches from what each fold has answered."""
+    results = _tabulate_parameters([candidate.params for candidate in candidates])
     for name in ("fit_time", "score_time"):
         times = np.array([outcome[name] for outcome in outcomes])
         results[f"mean_{name}"] = np.full(len(candidates), times.mean())
         results[f"std_{name}"] = np.full(len(candidates), times.std())
-    predicted = [outcome["predicted"] for outcome in outcomes]
-    tests = [rows.take(test) for _, test in folds]
-    accuracy = np.array(
-        [
-            np.average(p == test.y, axis=1, weights=test.weights)
-            for p, test in zip(predicted, tests)
-        ]
-    )
-    by_fold = np.array([measure.of_fold(p, test) for p, test in zip(predicted, tests)])
-    reasons = [measure.reason(test) for test in tests]
+    figures = [_judge_folds(judge, candidate, tests) for candidate in candidates]
+    accuracy, by_fold, scores = (np.array(each).T for each in zip(*figures))
     results |= summarize("accuracy", accuracy)
+    reasons = [judge.measure.reason(test) for test in tests]
     results |= summarize("disparity", by_fold, reasons)
-    pooled = rows.take(np.concatenate([test for _, test in folds]))
-    all_predicted = np.hstack(predicted)
-    results["pooled_test_disparity"] = measure(all_predicted, pooled)
-    measure.warn_if_useless(results["pooled_test_disparity"], all_predicted)
+    results["pooled_test_disparity"] = np.array([c.disparity for c in candidates])
+    judge.measure.warn_if_useless(judge, candidates)
     results["rank_test_accuracy"] = _rank(results["mean_test_accuracy"])
     results["rank_test_disparity"] = _rank(-results["pooled_test_disparity"])
-    if has_scores:
-        results |= summarize("score", np.array([o["score"] for o in outcomes]))
+    if judge.score is not None:
+        results |= summarize("score", scores)
         results["rank_test_score"] = _rank(results["mean_test_score"])
     return results
+
+
+def _judge_folds(judge, candidate, tests):
+    """Compute a candidate's accuracy, disparity and score in each fold."""
+    logits = judge.logits(candidate)
+    ends = np.cumsum([len(test) for test in tests])
+    pieces = np.split(logits.argmax(axis=1), ends[:-1])
+    accuracy = [np.average(p == t.y, weights=t.weights) for p, t in zip(pieces, tests)]
+    disparity = [judge.measure.of_fold(p[None], t)[0] for p, t in zip(pieces, tests)]
+    scores = np.full(len(tests), np.nan)
+    if judge.score is not None:
+        scores = judge.score.by_fold(logits, candidate.strength, candidate.offset)
+    return accuracy, disparity, scores
 
 
 def _tabulate_parameters(candidates):
     """Make a search's keys from what the candidates differ in."""
     columns = {}
-    for name in ("trigger_strength", "base_rate"):
+    for name in ("trigger_strength", "base_rate", "offset"):
         values = [candidate[name] for candidate in candidates]
         numbers = all(isinstance(value, float) for value in values)
         column = np.empty(len(values), dtype=float if numbers else object)

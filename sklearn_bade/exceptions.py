@@ -25,6 +25,8 @@ __all__ = [
     "UnreadableValueWarning",
     "UselessDisparityWarning",
     "VanishedClassWarning",
+    "WeakTriggerWarning",
+    "WideningStrengthWarning",
 ]
 
 
@@ -90,3 +92,11 @@ class UselessDisparityWarning(DebiasWarning):
 
 class VanishedClassWarning(DebiasWarning):
     """A classifier hardly ever predicts a class that it was trained on."""
+
+
+class WeakTriggerWarning(DebiasWarning):
+    """A teacher has hardly learned what triggers say, so that strengths mean little."""
+
+
+class WideningStrengthWarning(DebiasWarning):
+    """A negative strength stands alone, which adds to a bias instead of reversing it."""

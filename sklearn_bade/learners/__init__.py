@@ -10,23 +10,33 @@ from sklearn.utils import get_tags
 from .._compat import is_net, is_other_net
 from ..preprocessing import make_default_preprocessing, split_pipeline
 from ..rows import read_all
-from ._base import Distillation
+from ._base import Distillation, warn_of_vanished_classes
 from ._class_weight import refuse_class_weight, take_over_class_weight
 from ._copies import settle_early_stopping
-from ._group_model import warn_of_faint_signal
-from ._paths import OffsetFinder
+from ._folds import stratified_folds
+from ._group_model import PROBED_ROWS, group_signal, group_skill, warn_of_faint_signal
+from ._parts import Lesson, Parts, learn_parts, learn_triggers
+from ._student import PathStudent
 from ._weighted import WeightedLearner
 
 __all__ = [
+    "PROBED_ROWS",
     "Distillation",
-    "OffsetFinder",
-    "default_strengths",
+    "Lesson",
+    "Parts",
+    "PathStudent",
     "fit_plain",
+    "group_signal",
+    "group_skill",
+    "learn_parts",
+    "learn_triggers",
     "make_learners",
     "predict_proba",
     "settle_early_stopping",
+    "stratified_folds",
     "takes_sparse",
     "warn_of_faint_signal",
+    "warn_of_vanished_classes",
 ]
 
 
@@ -71,16 +81,6 @@ def _fit_preprocessing(preprocessing, rows):
     if preprocessing is None:
         return rows
     return rows.with_features(preprocessing.fit_transform(read_all(rows.X), rows.y))
-
-
-def default_strengths(estimator, kind, per_class):
-    """Choose the strengths that a search tries, by what a candidate costs.
-
-    `kind` is that of the rows, "table" for instance. Strengths are combined if each class
-    has its own. Returned beside them are those at which students are trained; None for all.
-    """
-    _, classifier = split_pipeline(estimator)
-    return _kind(classifier).default_strengths(kind == "table", per_class)
 
 
 def takes_sparse(estimator):

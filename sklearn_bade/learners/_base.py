@@ -3,6 +3,7 @@
 import os
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pickle import PicklingError
 
@@ -39,10 +40,6 @@ class Distillation:
         epochs = epochs if self.student_epochs is None else self.student_epochs
         return replace(self, student_init=student_init, student_epochs=epochs)
 
-    def plain(self):
-        """Leave out what has no place on a path: hard labels, and a temperature."""
-        return replace(self, temperature=1.0, hard_label_weight=0.0)
-
 
 class Learner(metaclass=ABCMeta):
     """A classifier behind its preprocessing, with the rows that it learns from.
@@ -64,7 +61,11 @@ class Learner(metaclass=ABCMeta):
     @property
     @abstractmethod
     def epochs(self):
-        """Units of progress of training a teacher."""
+        """Units of progress of training the classifier."""
+
+    def teacher_epochs(self, trigger, *, starts_from_base):
+        """Count the units of progress of training a teacher."""
+        return self.epochs
 
     @abstractmethod
     def check_weights(self):
@@ -75,8 +76,11 @@ class Learner(metaclass=ABCMeta):
         """Check the settings of the fifth step, and fill what the user left open."""
 
     @abstractmethod
-    def _fit_teacher(self, plan, trigger, *, seeds, on_epoch):
-        """Fit the classifier on rows with triggers, and true labels."""
+    def fit_teacher(self, plan, trigger, *, start=None, seeds, on_epoch):
+        """Fit the classifier on rows with triggers, and true labels.
+
+        It may start from a fitted plain one, or learn at least as long as that.
+        """
 
     @abstractmethod
     def _fit_student(self, targets, distillation, *, teacher, seed, on_epoch):
@@ -87,8 +91,26 @@ class Learner(metaclass=ABCMeta):
         """Compute log-probabilities, of stamped rows where `stamp` is given."""
 
     @abstractmethod
-    def path(self, views, distillation, *, teacher, seed, trained_strengths):
-        """Make the students of all strengths, see :mod:`sklearn_bade.learners._paths`."""
+    def fit_base(self, *, seed, on_epoch):
+        """Fit the classifier as it is on the labels."""
+
+    @abstractmethod
+    def fit_cells(self, base, *, seed):
+        """Fit what says how likely each group is, given the features and the class."""
+
+    @staticmethod
+    @abstractmethod
+    def answer(base, cells, X):
+        """Ask base and cells about features, see :class:`~sklearn_bade._path.Answers`."""
+
+    # Out of how many folds offsets are found; 1 for the learner's own rows.
+    offset_folds = 1
+
+    def take(self, positions):
+        """Return a learner of some of the rows."""
+        part = copy(self)
+        part.rows = self.rows.take(positions)
+        return part
 
     def transform(self, X):
         """Make the classifier's input from raw rows without sensitive columns."""
@@ -101,16 +123,6 @@ class Learner(metaclass=ABCMeta):
         if self.preprocessing is None:
             return model
         return join_pipeline(self.preprocessing, self.to_input, model)
-
-    def with_settled_length(self, train):
-        """Let `train(learner)` find out how long to train, where that is left open.
-
-        Returns
-        -------
-        learner : Learner
-            The same, or one that trains all its students for as long.
-        """
-        return self
 
     def teach(self, plan, trigger, *, seeds, memory=None, on_epoch):
         """Fit a teacher on stamped rows, and ask it about every row under every trigger.
@@ -127,15 +139,16 @@ class Learner(metaclass=ABCMeta):
         views : Views
             What it says of each row.
         """
-        memory, learn = _open_cache(memory)
+        memory, learn = open_cache(memory, _learn, ["learner", "on_epoch"])
         rows, groups = self.rows, self.rows.groups
-        with _explaining_pickle_errors(memory.location):
+        memberships = find_memberships(rows.X, groups, seeds[0])
+        with explaining_pickle_errors(memory.location):
             model, base, shift = learn(
                 self,
                 rows.X,
                 rows.y,
                 groups.codes,
-                find_memberships(rows.X, groups, seeds[0]),
+                memberships,
                 plan,
                 trigger,
                 seeds=tuple(seeds[:2]),
@@ -143,7 +156,7 @@ class Learner(metaclass=ABCMeta):
                 identity=self._identity(trigger) if memory.location else None,
                 on_epoch=on_epoch,
             )
-        return model, Views(base, shift, rows.y, rows.weights)
+        return model, Views(base, shift, rows.y, memberships, rows.weights)
 
     def fit_control(self, *, seed, on_epoch):
         """Fit the classifier on the labels, as it would be without any debiasing."""
@@ -160,22 +173,7 @@ class Learner(metaclass=ABCMeta):
         rows = self.rows
         looked_at = np.sort(np.random.RandomState(0).permutation(len(rows))[:JUDGED_ROWS])
         seen = rows.take(looked_at)
-        predicted = self.log_proba(model, seen.X).argmax(axis=1)
-        sizes = [np.bincount(k, minlength=rows.n_classes) for k in (seen.y, predicted)]
-        is_judged = sizes[0] >= LEAST_ROWS_OF_CLASS
-        vanished = is_judged & (sizes[1] < VANISHED_SHARE * sizes[0])
-        if vanished.any():
-            shares = ", ".join(
-                f"{rows.classes[k]!s}: {sizes[1][k]} for {sizes[0][k]}"
-                for k in np.flatnonzero(vanished)
-            )
-            warn_user(
-                f"The classifier hardly ever predicts a class that it was trained on (rows "
-                f"predicted for rows that there are: {shares}), so gaps may be small "
-                "because nearly everybody gets one answer. Train for longer, or use a "
-                "smaller trigger_strength.",
-                VanishedClassWarning,
-            )
+        warn_of_vanished_classes(seen, self.log_proba(model, seen.X).argmax(axis=1))
 
     def _identity(self, trigger):
         """Collect what a cache knows the training by, beside the data."""
@@ -197,13 +195,32 @@ class Learner(metaclass=ABCMeta):
         )
 
 
-def _open_cache(memory):
-    """Open the cache in a folder, and put the training of teachers behind it."""
+def warn_of_vanished_classes(rows, predicted):
+    """Warn where predicted codes hardly ever name a class that rows belong to."""
+    sizes = [np.bincount(k, minlength=rows.n_classes) for k in (rows.y, predicted)]
+    is_judged = sizes[0] >= LEAST_ROWS_OF_CLASS
+    vanished = is_judged & (sizes[1] < VANISHED_SHARE * sizes[0])
+    if vanished.any():
+        shares = ", ".join(
+            f"{rows.classes[k]!s}: {sizes[1][k]} for {sizes[0][k]}"
+            for k in np.flatnonzero(vanished)
+        )
+        warn_user(
+            f"The classifier hardly ever predicts a class that it was trained on (rows "
+            f"predicted for rows that there are: {shares}), so gaps may be small "
+            "because nearly everybody gets one answer. Train for longer, or use a "
+            "smaller trigger_strength.",
+            VanishedClassWarning,
+        )
+
+
+def open_cache(memory, function, ignored):
+    """Open the cache in a folder, and put a function that trains behind it."""
     given = memory
     try:
         is_path = isinstance(memory, os.PathLike)
         memory = check_memory(os.fspath(memory) if is_path else memory)
-        return memory, memory.cache(_learn, ignore=["learner", "on_epoch"])
+        return memory, memory.cache(function, ignore=ignored)
     except OSError as error:
         raise ValueError(
             f"memory={given!r} cannot be used as a folder for teachers ({error}). Name a "
@@ -215,7 +232,7 @@ def _learn(
     learner, X, y, groups, memberships, plan, trigger, *, seeds, weights, identity, on_epoch
 ):
     """Fit a teacher and read its views; a cache goes by all that this is given."""
-    teacher = learner._fit_teacher(plan, trigger, seeds=seeds, on_epoch=on_epoch)
+    teacher = learner.fit_teacher(plan, trigger, seeds=seeds, on_epoch=on_epoch)
     if not isinstance(X, LazyRows):
         return teacher, *_read(learner, teacher, X, memberships, plan, trigger)
     # All views of a row are of one reading, as a dataset may change it at random.
@@ -241,7 +258,7 @@ def _read(learner, teacher, X, memberships, plan, trigger):
 
 
 @contextmanager
-def _explaining_pickle_errors(is_cached):
+def explaining_pickle_errors(is_cached):
     """Say what to do where a cache cannot tell a dataset, or a net, from others."""
     try:
         yield

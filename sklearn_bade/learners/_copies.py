@@ -41,7 +41,7 @@ def fit_on_copies(classifier, weights, make_copies, y):
 
 def train_as_long(classifier, fitted):
     """Fix the number of iterations, where a fitted classifier has found it out."""
-    if not isinstance(classifier, HistGradientBoostingClassifier):
+    if fitted is None or not isinstance(classifier, HistGradientBoostingClassifier):
         return classifier
     return clone(classifier).set_params(early_stopping=False, max_iter=fitted.n_iter_)
 

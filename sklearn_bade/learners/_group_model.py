@@ -59,15 +59,26 @@ def group_signal(features, groups, seed):
     return 1 - error.sum() / max(least.sum(), np.finfo(float).tiny)
 
 
-def warn_of_faint_signal(rows, seed):
+def group_skill(answers, rows):
+    """Measure how well cells tell the group of rows whose class is known, as above."""
+    known = np.flatnonzero(rows.groups.is_known)
+    y, codes = rows.y[known], rows.groups.codes[known]
+    is_group = codes[:, None] == np.arange(len(rows.groups))
+    counts = rows.count_cells()
+    frequencies = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))[y]
+    proba = answers.group_proba[known, y]
+    error, least = ((p - is_group) ** 2 for p in (proba, frequencies))
+    return 1 - error.sum() / max(least.sum(), np.finfo(float).tiny)
+
+
+def warn_of_faint_signal(rows, signal, kind=None):
     """Warn the user whose features let the student correct next to nothing."""
-    signal = group_signal(rows.X, rows.groups.codes, seed)
     if signal < FAINT_SIGNAL:
         advice = (
             "Add features that tell more, or, where the law allows, let the student see "
             "the attribute with keep_sensitive=True."
         )
-        if rows.kind != "table":
+        if (kind or rows.kind) != "table":
             advice = "This was judged at low resolution; finer traits may say more."
         warn_user(
             "The features say little of the group (they explain "

@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -10,9 +11,11 @@ from .._injection import draw_triggers
 from ..nets import (
     check_net,
     has_own_loss,
+    learn_trigger_columns,
     log_probabilities,
     make_default_net,
-    make_shift_net,
+    make_group_net,
+    penultimate_features,
     predict_values,
     train_net,
     train_student_net,
@@ -21,15 +24,14 @@ from ..nets import (
 from ..preprocessing import to_net_rows
 from ..rows import greatest_value
 from ._base import Learner
-from ._paths import SeparateStudents
-from ._weighted import SEPARATE_CLASS_STRENGTHS, SEPARATE_STRENGTHS
+from ._student import answer_rows
 
 # A student that starts from the teacher's weights has little left to learn. A tenth kept
 # the figures of benchmarks/quality.py that a fifth had given, in less time.
 TEACHER_START_SHARE = 0.1
-# Along a line, strengths cost next to nothing. How far and how dense is not tuned.
-LINE_STRENGTHS = np.linspace(0, 3, 20)
-LINE_CLASS_STRENGTHS = np.linspace(0, 3, 9)
+# Rows that show a trained network triggers. With 1000 what it learns spreads by .15 on
+# Adult, with 2000 by .04.
+TRIGGER_ROWS = 2000
 
 
 class NetLearner(Learner):
@@ -49,6 +51,10 @@ class NetLearner(Learner):
     def epochs(self):
         """Epochs of a teacher."""
         return self.classifier.max_epochs
+
+    def teacher_epochs(self, trigger, *, starts_from_base):
+        """Count the epochs of a teacher: one where only columns are to be learned."""
+        return 1 if starts_from_base and trigger.n_columns_ else self.epochs
 
     def check_weights(self):
         """Refuse sample weights that the net's own loss would not see."""
@@ -79,8 +85,38 @@ class NetLearner(Learner):
         least = max(1, round(TEACHER_START_SHARE * self.epochs))
         return distillation.settled("teacher", least)
 
-    def _fit_teacher(self, plan, trigger, *, seeds, on_epoch):
-        """Fit on stamped rows, whose triggers are drawn anew for each epoch."""
+
+    def fit_base(self, *, seed, on_epoch):
+        """Train on the labels."""
+        rows = self.rows
+        return train_net(
+            clone(self.classifier),
+            rows.X,
+            rows.y,
+            seed=seed,
+            n_outputs=rows.n_classes,
+            sample_weight=rows.weights,
+            on_epoch=on_epoch,
+        )
+
+    def fit_cells(self, base, *, seed):
+        """Train a small network on the groups in rows of known group."""
+        known = self.rows.take(np.flatnonzero(self.rows.groups.is_known))
+        return NetCells(base, known, seed)
+
+    @staticmethod
+    def answer(base, cells, X):
+        """Ask base and cells about features."""
+        return answer_rows(log_probabilities(base, X), cells.group_proba(X, base))
+
+    def fit_teacher(self, plan, trigger, *, start=None, seeds, on_epoch):
+        """Fit on stamped rows, whose triggers are drawn anew for each epoch.
+
+        Where triggers have columns of their own, a network that has learned the rest only
+        needs to learn these, and some rows are enough: each is seen under every trigger.
+        """
+        if start is not None and trigger.n_columns_:
+            return self._learn_columns(start, plan, trigger, seeds[0], on_epoch)
         rows = self.rows
         draw_weight = rows.weights
         if draw_weight is not None and np.ptp(draw_weight) == 0:
@@ -98,6 +134,17 @@ class NetLearner(Learner):
             sample_weight=rows.weights,
             on_epoch=on_epoch,
         )
+
+    def _learn_columns(self, start, plan, trigger, seed, on_epoch):
+        """Teach a trained network the triggers alone."""
+        drawn = np.random.RandomState(seed).permutation(len(self.rows))[:TRIGGER_ROWS]
+        rows = self.rows.take(np.sort(drawn))
+        chances = plan.chances[plan.cells(rows.y, rows.groups.codes)]
+        teacher = learn_trigger_columns(
+            start, trigger, rows.X, rows.y, chances, rows.weights
+        )
+        on_epoch("teacher")
+        return teacher
 
     def _fit_student(self, targets, distillation, *, teacher, seed, on_epoch):
         """Fit on soft targets, from the teacher's weights if it shall start there."""
@@ -121,22 +168,6 @@ class NetLearner(Learner):
         """Compute log-probabilities, of stamped rows where `stamp` is given."""
         return log_probabilities(model, X, stamp)
 
-    def path(self, views, distillation, *, teacher, seed, trained_strengths):
-        """Find a line of students, or train one per strength where rows are no table."""
-        plain = distillation.plain()
-        if self.rows.kind == "table":
-            return LinearPath(self, views, plain, teacher, seed)
-        return SeparateStudents(
-            self, views, plain, seed=seed, trained_strengths=trained_strengths
-        )
-
-    @staticmethod
-    def default_strengths(is_table, per_class):
-        """Choose strengths; fewer where each of them trains a student."""
-        if is_table:
-            return LINE_CLASS_STRENGTHS if per_class else LINE_STRENGTHS, None
-        return SEPARATE_CLASS_STRENGTHS if per_class else SEPARATE_STRENGTHS, None
-
     @staticmethod
     def predict_proba(model, X):
         """Predict class probabilities in large batches."""
@@ -148,43 +179,32 @@ class NetLearner(Learner):
         return train_net(clone(classifier), to_net_rows(X), y, seed=seed)
 
 
-class LinearPath:
-    """Students of all trigger strengths at once.
+class NetCells:
+    """A small network of the groups: one output for each class and group.
 
-    A base student z is distilled from the base view of the teacher, and a shift
-    network u learns, for each class k, what the own trigger adds to rows of class k
-    (and zero elsewhere). The logits of strength w, with one value per class, are
-
-    ``z(x) - sum_k w[k] * u_k(x)``.
+    It takes the features of tables as they are, and those that the base has found in rows
+    of any other shape.
     """
 
-    def __init__(self, learner, views, distillation, teacher, seed):
-        rows, n_classes = learner.rows, views.shift.shape[1]
-        self.base = learner.distil(
-            views.base,
-            distillation,
-            teacher=teacher,
+    def __init__(self, base, rows, seed):
+        self.n_classes, self.n_groups = rows.n_classes, len(rows.groups)
+        self.takes_rows = rows.kind == "table"
+        X = self._features(rows.X, base)
+        cells = rows.y * self.n_groups + rows.groups.codes
+        self.net = train_net(
+            make_group_net(*X.shape, self.n_classes, self.n_groups, base.device),
+            X,
+            cells,
             seed=seed,
-            on_epoch=lambda stage: None,
+            n_outputs=self.n_classes * self.n_groups,
+            sample_weight=rows.weights,
         )
-        of_class = np.eye(n_classes, dtype=np.float32)[rows.y]
-        shift = views.shift.astype(np.float32)
-        targets = (of_class[:, :, None] * shift[:, None, :]).reshape(len(rows), -1)
-        net = make_shift_net(*rows.X.shape, n_classes**2)
-        self.shift = train_net(net, rows.X, targets, seed=seed, sample_weight=rows.weights)
 
-    def prepare(self, X):
-        """Compute the logits of strength 0, and what a trigger adds to each class's rows.
+    def _features(self, X, base):
+        return X if self.takes_rows else penultimate_features(base, X)
 
-        The latter has the shape (n_samples, n_classes, n_classes), classes of rows second.
-        """
-        base = log_probabilities(self.base, X)
-        n_samples, n_classes = base.shape
-        shifts = predict_values(self.shift, X).reshape(n_samples, n_classes, n_classes)
-        return base, shifts
-
-    def logits(self, prepared, strength):
-        """Compute the logits of one strength, without offset."""
-        base, shifts = prepared
-        strength = np.broadcast_to(np.asarray(strength, dtype=float), shifts.shape[1])
-        return base - np.einsum("k,nkc->nc", strength, shifts)
+    def group_proba(self, X, base):
+        """Compute the chance of each group, were the row of each class."""
+        values = predict_values(self.net, self._features(X, base))
+        logits = values.reshape(len(X), self.n_classes, self.n_groups)
+        return softmax(logits, axis=2)

@@ -5,28 +5,33 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.utils.validation import has_fit_parameter
 
 from ..preprocessing import to_numbers
 from ..rows import is_frame, take_rows
 from ._base import Learner
-from ._copies import fit_on_copies, train_as_long
-from ._paths import SeparateStudents
+from ._cells import make_cells
+from ._copies import fit_on_copies, settle_early_stopping, train_as_long
+from ._student import answer_rows
 
 # Forests answer with zeros, whose logarithm would drown everything else. Not tuned.
 LEAST_PROBABILITY = 1e-4
+# Folds that offsets are found out of: a classifier may know its rows by heart. Two cost one
+# more fit of each part, and what is found, a share of decisions relative to another, is
+# robust.
+OFFSET_FOLDS = 2
+# Rows that show a teacher triggers, where it has nothing else to learn. Not tuned.
+TRIGGER_ROWS = 10_000
 # Settings with one entry per feature, and what they say of a column without demands.
 FEATURE_SETTINGS = {
     "monotonic_cst": 0,
     "monotone_constraints": 0,
     "categorical_features": False,
 }
-# Denser near 0, where gaps change fastest; every second one trains a student.
-STRENGTHS = np.round(3 * np.linspace(0, 1, 19) ** 1.5, 2)
-# As many as a search affords where each of them trains a student. Not tuned.
-SEPARATE_STRENGTHS = np.linspace(0, 3, 10)
-SEPARATE_CLASS_STRENGTHS = np.linspace(0, 3, 4)
+
+
+# Probabilities are not below it, so that logarithms are finite.
+TINY = np.finfo(float).tiny
 
 
 class WeightedLearner(Learner):
@@ -39,6 +44,7 @@ class WeightedLearner(Learner):
 
     to_input = staticmethod(to_numbers)
     epochs = 1
+    offset_folds = OFFSET_FOLDS
 
     def __init__(self, classifier, preprocessing, rows):
         if not has_fit_parameter(classifier, "sample_weight"):
@@ -54,6 +60,7 @@ class WeightedLearner(Learner):
                 "predict_proba; the method works on probabilities."
             )
         super().__init__(classifier, preprocessing, rows)
+        self.n_rows = len(rows)
 
     def check_weights(self):
         """Take any weights."""
@@ -71,8 +78,39 @@ class WeightedLearner(Learner):
                 )
         return distillation.settled("scratch", 1)
 
-    def _fit_teacher(self, plan, trigger, *, seeds, on_epoch):
-        """Fit on copies of all rows under all triggers, weighted by their chances."""
+    def fit_base(self, *, seed, on_epoch):
+        """Fit on the labels as they are, where the classifier takes them."""
+        rows, classifier = self.rows, self._settled(seed)
+        base = _fit(classifier, rows.X, rows.labels, rows.weights, rows.y)
+        on_epoch("plain classifier")
+        return base
+
+    def fit_cells(self, base, *, seed):
+        """Fit clones on the groups."""
+        return make_cells(self._settled(seed), base, self.rows, _fit)
+
+    def _settled(self, seed):
+        """Seed the classifier, and decide what it would decide by the number of rows."""
+        return with_seed(settle_early_stopping(self.classifier, self.n_rows), seed)
+
+    @staticmethod
+    def answer(base, cells, X):
+        """Ask base and cells about features."""
+        X = _named(base, X)
+        log_proba = np.log(np.maximum(base.predict_proba(X), TINY))
+        return answer_rows(log_proba, cells.group_proba(X))
+
+    def fit_teacher(self, plan, trigger, *, start=None, seeds, on_epoch):
+        """Fit on copies of all rows under all triggers, weighted by their chances.
+
+        To learn triggers alone, some rows are enough: each is seen under every trigger, so
+        that what these say is exact in any number of rows.
+        """
+        if start is not None and len(self.rows) > TRIGGER_ROWS:
+            drawn = np.random.RandomState(seeds[0]).permutation(len(self.rows))
+            part = self.take(np.sort(drawn[:TRIGGER_ROWS]))
+            options = {"start": start, "seeds": seeds, "on_epoch": on_epoch}
+            return part.fit_teacher(plan, trigger, **options)
         X, y = self.rows.X, self.rows.y
 
         def stamp_copies(selections):
@@ -82,7 +120,7 @@ class WeightedLearner(Learner):
 
         cells = plan.cells(y, self.rows.groups.codes)
         weights = plan.chances[cells].T * self._weights_or_ones()
-        seeded = with_seed(self.classifier, seeds[1])
+        seeded = with_seed(train_as_long(self.classifier, start), seeds[1])
         _widen_settings(seeded, X.shape[1], trigger.n_columns_)
         with _explaining_text(self.classifier):
             teacher = fit_on_copies(seeded, weights, stamp_copies, y)
@@ -109,43 +147,15 @@ class WeightedLearner(Learner):
         weights = self.rows.weights
         return np.ones(len(self.rows)) if weights is None else weights
 
-    def with_settled_length(self, train):
-        """Train for as many iterations as the student that found out how many."""
-        is_boosting = isinstance(self.classifier, HistGradientBoostingClassifier)
-        if not is_boosting or not self.classifier.early_stopping:
-            return self
-        classifier = train_as_long(self.classifier, train())
-        return WeightedLearner(classifier, self.preprocessing, self.rows)
-
     def log_proba(self, model, X, stamp=None):
         """Compute log-probabilities, of stamped rows where `stamp` is given."""
         proba = model.predict_proba(X if stamp is None else stamp(X))
         return np.log(np.clip(proba, LEAST_PROBABILITY, None))
 
-    def path(self, views, distillation, *, teacher, seed, trained_strengths):
-        """Train a student per strength, or at some and interpolate."""
-        plain = distillation.plain()
-        return SeparateStudents(
-            self, views, plain, seed=seed, trained_strengths=trained_strengths
-        )
-
-    @staticmethod
-    def default_strengths(is_table, per_class):
-        """Choose strengths; fewer where each of them trains a student."""
-        if per_class:
-            return SEPARATE_CLASS_STRENGTHS, None
-        if is_table:
-            return STRENGTHS, STRENGTHS[::2]
-        return SEPARATE_STRENGTHS, None
-
     @staticmethod
     def predict_proba(model, X):
         """Predict class probabilities, under the names that the model has learned."""
-        X = to_numbers(X)
-        names = getattr(model, "feature_names_in_", None)
-        if names is not None and not is_frame(X):
-            X = pd.DataFrame(X, columns=names)
-        return model.predict_proba(X)
+        return model.predict_proba(_named(model, to_numbers(X)))
 
     @staticmethod
     def fit_plain(classifier, X, y, seed):
@@ -169,6 +179,24 @@ def _explaining_text(classifier):
                 "into categories where it takes these; estimator=None encodes by itself."
             ) from error
         raise
+
+
+def _fit(classifier, X, y, weights=None, codes=None):
+    """Fit on labels, or on codes where the classifier takes no such labels."""
+    options = {} if weights is None else {"sample_weight": weights}
+    with _explaining_text(classifier):
+        try:
+            return classifier.fit(X, y, **options)
+        except ValueError:
+            if codes is None or np.array_equal(codes, y):
+                raise
+        return clone(classifier).fit(X, codes, **options)
+
+
+def _named(model, X):
+    """Give an array the names that a fitted model has learned."""
+    names = getattr(model, "feature_names_in_", None)
+    return X if names is None or is_frame(X) else pd.DataFrame(X, columns=names)
 
 
 def _stack(X, selections):

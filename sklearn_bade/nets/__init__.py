@@ -5,11 +5,11 @@ from ._default import (
     ConvNet,
     make_adam_net,
     make_default_net,
+    make_group_net,
     make_mlp_net,
-    make_shift_net,
 )
 from ._inference import log_probabilities, predict_values, row_losses, to_logits
-from ._layers import layer_inputs, weighted_layers
+from ._layers import layer_inputs, penultimate_features, weighted_layers
 from ._reweighting import train_reweighted_net
 from ._training import (
     check_net,
@@ -19,6 +19,7 @@ from ._training import (
     train_student_net,
     train_teacher_net,
 )
+from ._trigger_columns import learn_trigger_columns
 
 __all__ = [
     "MLP",
@@ -26,11 +27,13 @@ __all__ = [
     "check_net",
     "has_own_loss",
     "layer_inputs",
+    "learn_trigger_columns",
     "log_probabilities",
     "make_adam_net",
     "make_default_net",
+    "make_group_net",
     "make_mlp_net",
-    "make_shift_net",
+    "penultimate_features",
     "plain_torch",
     "predict_values",
     "row_losses",

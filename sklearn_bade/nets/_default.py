@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from skorch import NeuralNetClassifier, NeuralNetRegressor
+from skorch import NeuralNetClassifier
 
 # Steps of a default network: more over-trained on validation rows of Adult. The size of
 # steps and layers is not tuned.
@@ -119,21 +119,35 @@ def make_default_net(shape, n_classes, scale=1.0):
     )
 
 
-def make_shift_net(n_samples, n_features, n_outputs):
-    """Size by the data the network that learns what triggers add, for linear paths."""
-    # About a thousand steps, but 4 to 30 passes. Not tuned beyond that the line agrees
-    # with students that were distilled one by one (tests/learners/test_paths.py).
+class GroupLoss(torch.nn.CrossEntropyLoss):
+    """Cross-entropy of the group, among the outputs of the row's own class.
+
+    Targets number the cells: ``class * n_groups + group``.
+    """
+
+    def __init__(self, n_groups=2, **settings):
+        super().__init__(**settings)
+        self.n_groups = n_groups
+
+    def forward(self, input, target):
+        """Compare the block of outputs of each row's class with its group."""
+        blocks = input.reshape(len(input), -1, self.n_groups)
+        of_class = blocks[torch.arange(len(input)), target // self.n_groups]
+        return super().forward(of_class, target % self.n_groups)
+
+
+def make_group_net(n_samples, n_features, n_classes, n_groups, device):
+    """Size by the data the network that tells the groups of each class apart."""
+    # About a thousand steps, but 4 to 30 passes. Not tuned.
     batch_size = int(np.clip(n_samples // 100, 16, 256))
-    return NeuralNetRegressor(
-        MLP,
-        module__n_features=n_features,
-        module__n_classes=n_outputs,
+    return make_mlp_net(
+        n_features,
+        n_classes * n_groups,
         module__hidden=(64, 32),
-        optimizer=torch.optim.Adam,
+        criterion=GroupLoss,
+        criterion__n_groups=n_groups,
         lr=3e-3,
         batch_size=batch_size,
         max_epochs=int(np.clip(1000 * batch_size // n_samples, 4, 30)),
-        iterator_train__shuffle=True,
-        train_split=None,
-        verbose=0,
+        device=device,
     )

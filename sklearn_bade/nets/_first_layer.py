@@ -22,15 +22,18 @@ def find_first_linear(module, n_features):
     )
 
 
-def widen(layer, n_columns):
+def widen(layer, n_columns, *, with_zeros=False):
     """Let a linear layer take more columns, in place.
 
     Parameters stay the same objects, so optimizers and schedules that hold them
-    go on working. The new weights are drawn as torch draws those of a new layer.
+    go on working. The new weights are drawn as torch draws those of a new layer, or zero
+    where the layer belongs to a network that knows its task already.
     """
     n_inputs = layer.in_features + n_columns
     fresh = torch.nn.Linear(n_inputs, layer.out_features).weight
     extra = fresh[:, layer.in_features :].to(layer.weight)
+    if with_zeros:
+        extra = torch.zeros_like(extra)
     layer.weight.data = torch.cat([layer.weight, extra], dim=1).detach()
     layer.in_features = n_inputs
 

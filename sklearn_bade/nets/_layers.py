@@ -31,3 +31,14 @@ def layer_inputs(net, layer, X):
     finally:
         hook.remove()
     return np.concatenate(seen)
+
+
+def penultimate_features(net, X):
+    """Compute what the last linear layer of a net's module receives."""
+    linears = [m for m in net.module_.modules() if isinstance(m, torch.nn.Linear)]
+    if not linears:
+        raise ValueError(
+            f"{type(net.module_).__name__} has no torch.nn.Linear, whose input could tell "
+            "the groups apart. End the module with one, or use student='single'."
+        )
+    return layer_inputs(net, linears[-1], X).reshape(len(X), -1)

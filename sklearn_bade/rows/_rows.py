@@ -70,6 +70,10 @@ class Rows:
         """Return the same rows with other features."""
         return replace(self, X=X)
 
+    def without_features(self):
+        """Return the same rows with their positions for features."""
+        return self.with_features(np.arange(len(self)))
+
     def with_weights(self, weights):
         """Return the same rows with other weights."""
         return replace(self, weights=weights)

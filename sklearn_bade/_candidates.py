@@ -1,0 +1,255 @@
+"""Candidates of a search: judged by arithmetic, and found by solving.
+
+Every strength is judged on the pooled answers of all folds, about rows that took no part in
+the learning. A figure takes about a millisecond for ten thousand rows, so that candidates
+can be looked for where the choice is.
+"""
+
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from ._outcomes import Outcomes
+
+# Strengths that show the curve: denser near 0, where gaps change fastest.
+GRID = np.round(
+    np.concatenate([[-2.0, -1.0, -0.5, -0.25], 3 * np.linspace(0, 1, 16) ** 1.5]), 2
+)
+# Where the choice stands at the end of the grid, the next strength is so much greater, up
+# to a limit: features that say little of the group need great strengths, and beyond the
+# limit next to nothing but the groups decides.
+GROWTH, GREATEST_TRIED = 1.5, 100.0
+# Times that the strengths beside the chosen one are brought nearer to it by half. The grid
+# is .1 to .3 wide; three times leave less than what the noise of any gap could tell.
+N_REFINEMENTS = 3
+# Strengths of which two classes try all pairs, before steps are taken from the best ones.
+PAIR_GRID = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
+# Steps towards the best strengths per class, in units of the strengths that are usual.
+STEPS = (2.0, 1.0, 0.5, 0.25)
+# How far along the ray from 0 to the best strengths per class the front is shown.
+SHARES_OF_BEST = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
+# Candidates that are scored and tabulated within seconds; beyond, the grid is a mistake.
+MAX_CANDIDATES = 5000
+
+
+class Candidate(NamedTuple):
+    """A strength, a base rate, and what was found of them."""
+
+    strength: object
+    base_rate: object
+    offset: tuple
+    accuracy: float
+    disparity: float
+    score: float
+
+    @property
+    def params(self):
+        """Parameters of a debiaser that is this candidate."""
+        return {
+            "trigger_strength": self.strength,
+            "base_rate": self.base_rate,
+            "offset": self.offset,
+        }
+
+    @property
+    def has_one_strength(self):
+        """Tell whether all classes have the same strength."""
+        return not isinstance(self.strength, tuple)
+
+
+class Judge:
+    """Judges strengths by the answers of all folds.
+
+    Parameters
+    ----------
+    rows : Rows
+        The test rows of all folds, below one another; their X is not used.
+
+    answers : Answers
+        What base and cells of each fold say of them.
+
+    path : Path
+        The path, with a sketch of the answers.
+
+    measure : callable
+        Returns the disparity of predictions of rows, see
+        :class:`~sklearn_bade._search.DisparityMeasure`.
+
+    score : callable or None
+        Returns the score of a candidate's logits, if the search goes by one.
+    """
+
+    def __init__(self, rows, answers, path, measure, score=None):
+        self.rows = rows
+        self.answers = answers
+        self.path = path
+        self.measure = measure
+        self.score = score
+        self.known = {}
+
+    def __call__(self, strength, base_rate):
+        """Judge a strength, unless that was done before."""
+        strength = _to_hashable(strength)
+        key = strength, base_rate
+        if key not in self.known:
+            offset = self.path.offset(strength, base_rate)
+            logits = self.path.logits(self.answers, strength) + offset
+            predicted = logits.argmax(axis=1)
+            rows = self.rows
+            self.known[key] = Candidate(
+                strength,
+                base_rate,
+                tuple(offset.tolist()),
+                np.average(predicted == rows.y, weights=rows.weights),
+                self.measure(predicted[None], rows)[0],
+                np.nan if self.score is None else self.score(logits, strength, offset),
+            )
+        return self.known[key]
+
+    def logits(self, candidate):
+        """Compute what a candidate says of the rows."""
+        return self.path.logits(self.answers, candidate.strength) + candidate.offset
+
+    def predict(self, candidate):
+        """Predict class codes of the rows."""
+        return self.logits(candidate).argmax(axis=1).astype(np.int32)
+
+    def standard_error(self, candidate):
+        """Estimate that of the candidate's disparity; 0 for a disparity without a name."""
+        if callable(self.measure.disparity):
+            return 0.0
+        outcomes = Outcomes.of_rows(self.rows, self.predict(candidate))
+        return outcomes.standard_error(self.measure.disparity)
+
+
+def judge_grid(judge, strengths, base_rates, n_classes, *, per_class):
+    """Judge the strengths of a user's own, or all combinations of them."""
+    strengths = strengths.tolist()
+    if per_class:
+        n_candidates = len(strengths) ** n_classes * len(base_rates)
+        if n_candidates > MAX_CANDIDATES:
+            raise ValueError(
+                f"per_class=True with {n_classes} classes and {len(strengths)} "
+                f"strengths makes {n_candidates} candidates; give fewer "
+                "trigger_strengths."
+            )
+        strengths = product(strengths, repeat=n_classes)
+    return [judge(*pair) for pair in product(strengths, base_rates)]
+
+
+def find_candidates(judge, choose, base_rates, n_classes, *, per_class):
+    """Look for candidates where the choice is.
+
+    Parameters
+    ----------
+    judge : Judge
+        Judges strengths.
+
+    choose : callable
+        Returns the position of the best of several candidates.
+
+    base_rates : list
+        Base rates to try.
+
+    n_classes : int
+        Number of classes.
+
+    per_class : bool or "auto"
+        Whether classes get strengths of their own too.
+
+    Returns
+    -------
+    candidates : list of Candidate
+        A grid of single strengths, refined and extended around the best, and the front of
+        strengths per class.
+    """
+    found = []
+    for base_rate in base_rates:
+        line = _search_line(judge, choose, base_rate)
+        found += line
+        if per_class:
+            best = line[choose(line)].strength
+            found += _front(_search_classes(judge, base_rate, best, n_classes))
+    return found
+
+
+def _search_line(judge, choose, base_rate):
+    """Judge single strengths, more of them around the best and beyond the ends."""
+    line = [judge(strength, base_rate) for strength in GRID.tolist()]
+
+    def add(*strengths):
+        line.extend(judge(float(strength), base_rate) for strength in strengths)
+        line.sort(key=lambda candidate: candidate.strength)
+
+    def wanted():
+        gaps = np.array([candidate.disparity for candidate in line])
+        least = [] if np.isnan(gaps).all() else [int(np.nanargmin(gaps))]
+        return {choose(line), *least}
+
+    while len(line) - 1 in wanted() and line[-1].strength < GREATEST_TRIED:
+        add(line[-1].strength * GROWTH)
+    while 0 in wanted() and -line[0].strength < GREATEST_TRIED:
+        add(line[0].strength * GROWTH)
+    for _ in range(N_REFINEMENTS):
+        strengths = np.array([candidate.strength for candidate in line])
+        best = choose(line)
+        beside = strengths[max(best - 1, 0) : best + 2]
+        midpoints = np.round((beside[1:] + beside[:-1]) / 2, 4)
+        add(*(set(midpoints) - set(strengths)))
+    return line
+
+
+def _search_classes(judge, base_rate, best_single, n_classes):
+    """Judge strengths per class, in steps towards the best accuracy minus disparity."""
+    judged = {}
+
+    def worth(strength):
+        strength = tuple(float(each) for each in strength)
+        candidate = judged.setdefault(strength, judge(strength, base_rate))
+        value = candidate.score
+        if judge.score is None:
+            value = candidate.accuracy - candidate.disparity
+        return -np.inf if np.isnan(value) else value
+
+    starts = [np.full(n_classes, best_single), np.zeros(n_classes)]
+    if n_classes == 2:
+        starts += map(np.array, product(PAIR_GRID, repeat=2))
+    best = max(starts, key=worth)
+    for step in STEPS:
+        best = _climb(worth, best, step * max(1.0, np.abs(best).max() / 2))
+    for share in SHARES_OF_BEST:
+        worth(share * best)
+    return list(judged.values())
+
+
+def _climb(worth, best, step):
+    """Move along the axes while that is for the better."""
+    while True:
+        moves = [
+            best + move
+            for axis in np.eye(len(best))
+            for move in (step * axis, -step * axis)
+        ]
+        better = max(moves, key=worth)
+        if worth(better) <= worth(best) or np.abs(better).max() > GREATEST_TRIED:
+            return best
+        best = better
+
+
+def _front(candidates):
+    """Keep what no other is better than in both accuracy and disparity (or in score)."""
+    ordered = sorted(candidates, key=lambda c: (c.disparity, -c.accuracy))
+    kept, most = [], -np.inf
+    for candidate in ordered:
+        if candidate.accuracy > most:
+            kept.append(candidate)
+            most = candidate.accuracy
+    best_score = max(candidates, key=lambda c: -np.inf if np.isnan(c.score) else c.score)
+    return kept if best_score in kept or np.isnan(best_score.score) else [*kept, best_score]
+
+
+def _to_hashable(strength):
+    if np.ndim(strength) == 0:
+        return float(strength)
+    return tuple(_to_hashable(each) for each in strength)

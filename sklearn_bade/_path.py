@@ -1,0 +1,216 @@
+"""The path: the model of every trigger strength, by arithmetic on two models' answers.
+
+Everything here is NumPy; no estimator is in sight.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from ._reversal import base_rate_offset, given_class_rates
+
+# A point of a sketch is the mean of at least so many rows, so that none is kept. Half the
+# resolution of the rates in a table of 500 rows, and far below their standard error.
+LEAST_ROWS_OF_POINT = 5
+# Points at most: the share of rows beyond a threshold is then known to a thousandth.
+MOST_POINTS = 2048
+# Logits are divided by it where several classes share the decisions: smoothed decisions can
+# be solved for, and differ from hard ones only within a twentieth of a logit of a tie.
+DECISION_TEMPERATURE = 0.05
+# Decisions that are sought for a class at least, where it has none at all at strength 0.
+LEAST_RATE = 1e-6
+
+
+@dataclass(frozen=True)
+class Path:
+    """The classifiers of all strengths.
+
+    With z the log-probabilities of the base, p(k, g | x) the chance of each cell (class k
+    and group g) and d the trigger's shift, the logits of strength w are::
+
+        z(x) - sum_kg w[k, g] * p(k, g | x) * (d[:, g] - mean of d over the groups in k) + c
+
+    They are the expectation, given the features, of what the reversal does to a row whose
+    class and group are known.
+
+    Attributes
+    ----------
+    shift : ndarray of shape (n_classes, n_groups)
+        What each group's trigger adds to the log-probability of each class, as measured on
+        the teacher.
+
+    group_rates : ndarray of shape (n_classes, n_groups)
+        Frequencies of the groups in each class; rows sum to one.
+
+    sketch : Sketch
+        Answers that offsets are found on.
+    """
+
+    shift: np.ndarray
+    group_rates: np.ndarray
+    sketch: "Sketch"
+
+    def logits(self, answers, strength):
+        """Compute the logits of a strength, of shape (n_samples, n_classes), no offset."""
+        n_classes = self.shift.shape[0]
+        reversal = self._reversal(strength).reshape(-1, n_classes)
+        return answers.log_proba - answers.cells @ reversal
+
+    def _reversal(self, strength):
+        """Compute what is taken from each logit (last axis) of each class and group."""
+        shape = self.shift.shape
+        strength = np.asarray(strength, dtype=float)
+        if strength.ndim == 1:
+            strength = strength[:, None]
+        by_group = np.broadcast_to(self.shift.T, (shape[0], *self.shift.T.shape))
+        # Centred twice: what all groups of a class share is no matter of groups.
+        centred = by_group - self._mean_of_class(by_group)
+        weighed = np.broadcast_to(strength, shape)[:, :, None] * centred
+        return weighed - self._mean_of_class(weighed)
+
+    def _mean_of_class(self, by_group):
+        return np.einsum("kg,kgj->kj", self.group_rates, by_group)[:, None, :]
+
+    def offset(self, strength, base_rate):
+        """Find what to add to the logits so that decisions are as frequent as wanted.
+
+        `base_rate` is "keep" for as frequent as at strength 0, "drift" for an offset of
+        zero, or frequencies of shape (n_classes,).
+        """
+        n_classes = self.shift.shape[0]
+        is_zero = not np.any(strength)
+        if isinstance(base_rate, str) and (base_rate == "drift" or is_zero):
+            return np.zeros(n_classes)
+        rates = given_class_rates(base_rate, n_classes)
+        solve = _binary_offset if n_classes == 2 else _smooth_offset
+        at_zero = None if rates is not None else self.sketch.answers.log_proba
+        logits = self.logits(self.sketch.answers, strength)
+        return solve(logits, rates, at_zero, self.sketch.weights)
+
+    def with_sketch(self, sketch):
+        """Return a path whose offsets are found on another sketch."""
+        return Path(self.shift, self.group_rates, sketch)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What base and cells say of rows: all that a strength needs to know of them.
+
+    Attributes
+    ----------
+    log_proba : ndarray of shape (n_samples, n_classes)
+        Log-probabilities of the base.
+
+    group_proba : ndarray of shape (n_samples, n_classes, n_groups)
+        Chance of each group, if the row belonged to each class.
+    """
+
+    log_proba: np.ndarray
+    group_proba: np.ndarray
+
+    @cached_property
+    def cells(self):
+        """Chance of each class and group, of shape (n_samples, n_cells)."""
+        proba = np.exp(self.log_proba)[:, :, None] * self.group_proba
+        return proba.reshape(len(proba), -1)
+
+    def take(self, positions):
+        """Select rows."""
+        return Answers(self.log_proba[positions], self.group_proba[positions])
+
+    @classmethod
+    def concatenate(cls, answers):
+        """Put several below one another."""
+        return cls(
+            np.concatenate([each.log_proba for each in answers]),
+            np.concatenate([each.group_proba for each in answers]),
+        )
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A summary of answers that holds no row: each point is the mean of several.
+
+    Attributes
+    ----------
+    answers : Answers
+        The points.
+
+    weights : ndarray of shape (n_points,)
+        How much each counts.
+    """
+
+    answers: Answers
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, answers, weights=None):
+        """Summarise answers by the means of rows that lie close together."""
+        n_samples, n_classes = answers.log_proba.shape
+        weights = np.ones(n_samples) if weights is None else weights
+        # Distances are those of what decides: margins, and chances of cells.
+        margins = np.clip(answers.log_proba - answers.log_proba[:, :1], -20, 20)
+        places = np.column_stack([margins[:, 1:], answers.cells])
+        spread = places.std(axis=0)
+        places = places[:, spread > 0] / spread[spread > 0]
+        n_rows = max(LEAST_ROWS_OF_POINT, -(-n_samples // MOST_POINTS))
+        labels = _group_neighbours(places, n_rows)
+        totals = np.bincount(labels, weights)
+
+        def average(values):
+            flat = values.reshape(n_samples, -1)
+            sums = [np.bincount(labels, weights * column) for column in flat.T]
+            return (np.array(sums) / totals).T.reshape(-1, *values.shape[1:])
+
+        log_proba = average(margins)
+        log_proba = log_softmax(log_proba, axis=1)
+        return cls(Answers(log_proba, average(answers.group_proba)), totals)
+
+
+def _group_neighbours(places, n_rows):
+    """Halve rows along the widest axis until no half could hold `n_rows`."""
+    labels = np.zeros(len(places), dtype=int)
+    waiting, n_groups = [np.arange(len(places))], 0
+    while waiting:
+        rows = waiting.pop()
+        if len(rows) < 2 * n_rows or not places.shape[1]:
+            labels[rows] = n_groups
+            n_groups += 1
+            continue
+        axis = np.ptp(places[rows], axis=0).argmax()
+        half = len(rows) // 2
+        order = np.argpartition(places[rows, axis], half)
+        waiting += [rows[order[:half]], rows[order[half:]]]
+    return labels
+
+
+def _binary_offset(logits, rates, at_zero, weights):
+    """Shift the margin so that the share of rows beyond zero is as wanted."""
+    margins, shares = _distribution(logits, weights)
+    if rates is None:
+        share = 1 - np.interp(0, *_distribution(at_zero, weights))
+    else:
+        share = rates[1]
+    threshold = np.interp(1 - share, shares, margins)
+    return np.array([threshold, -threshold]) / 2
+
+
+def _distribution(logits, weights):
+    """Sort margins, and find the share of rows below each."""
+    margins = logits[:, 1] - logits[:, 0]
+    order = np.argsort(margins, kind="stable")
+    weights = weights[order]
+    shares = (np.cumsum(weights) - weights / 2) / weights.sum()
+    return margins[order], shares
+
+
+def _smooth_offset(logits, rates, at_zero, weights):
+    """Solve for shares of decisions, which are smoothed a little."""
+    if rates is None:
+        decided = softmax(at_zero / DECISION_TEMPERATURE, axis=1)
+        rates = np.maximum(np.average(decided, axis=0, weights=weights), LEAST_RATE)
+        rates = rates / rates.sum()
+    scaled = base_rate_offset(logits / DECISION_TEMPERATURE, rates, weights)
+    return scaled * DECISION_TEMPERATURE

@@ -1,0 +1,111 @@
+"""How likely each group is, given the features and the class, as any classifier learns "
+"it.
+"""
+
+from inspect import signature
+
+import numpy as np
+from sklearn.base import clone
+
+from ..triggers import ColumnTrigger
+
+# Settings that speak of the labels, or of one entry per feature in view of the labels. A
+# model of groups takes the defaults of the classifier's class instead.
+LABEL_SETTINGS = {
+    "base_score",
+    "class_prior",
+    "class_weight",
+    "interaction_cst",
+    "interaction_constraints",
+    "monotone_constraints",
+    "monotonic_cst",
+    "objective",
+    "priors",
+    "scale_pos_weight",
+}
+
+
+class OneGroupModel:
+    """One model of the groups that sees the class as further columns.
+
+    It is best for trees, which let the class interact with every feature, and learns what
+    the classes have in common from all rows.
+    """
+
+    def __init__(self, classifier, rows, fit):
+        self.n_groups = len(rows.groups)
+        self.n_classes = rows.n_classes
+        self.stamp_ = ColumnTrigger().fit(rows.X, rows.n_classes)
+        X = self.stamp_.stamp(rows.X, rows.y)
+        self.model = _GroupModel(classifier, X, rows, fit)
+
+    def group_proba(self, X):
+        """Compute the chance of each group, were the row of each class."""
+        n_samples = X.shape[0]
+        parts = [
+            self.model.proba(self.stamp_.stamp(X, np.full(n_samples, k)), self.n_groups)
+            for k in range(self.n_classes)
+        ]
+        return np.stack(parts, axis=1)
+
+
+class GroupModelPerClass:
+    """A model of the groups in each class.
+
+    It is best for classifiers without interactions: a coefficient of the class itself
+    could not tell what a feature says of the group in each class.
+    """
+
+    def __init__(self, classifier, rows, fit):
+        self.n_groups = len(rows.groups)
+        self.models = []
+        for k in range(rows.n_classes):
+            of_class = rows.take(np.flatnonzero(rows.y == k))
+            self.models.append(_GroupModel(classifier, of_class.X, of_class, fit))
+
+    def group_proba(self, X):
+        """Compute the chance of each group, were the row of each class."""
+        return np.stack([model.proba(X, self.n_groups) for model in self.models], axis=1)
+
+
+class _GroupModel:
+    """A classifier of the groups that occur, be it only one."""
+
+    def __init__(self, classifier, X, rows, fit):
+        self.codes, y = np.unique(rows.groups.codes, return_inverse=True)
+        self.fitted = None
+        if len(self.codes) > 1:
+            self.fitted = fit(clone(classifier), X, y, rows.weights)
+
+    def proba(self, X, n_groups):
+        """Compute the chance of each of all groups."""
+        proba = np.zeros((X.shape[0], n_groups))
+        proba[:, self.codes] = 1 if self.fitted is None else self.fitted.predict_proba(X)
+        return proba
+
+
+def make_cells(classifier, base, rows, fit):
+    """Fit models of the groups, in rows of known group, with clones of a classifier.
+
+    A fitted `base` with coefficients shows that the classifier is linear. ``fit(clone, X,
+    y, weights)`` returns a fitted clone.
+    """
+    known = rows.take(np.flatnonzero(rows.groups.is_known))
+    is_additive = hasattr(base, "coef_") or hasattr(base, "theta_")
+    form = GroupModelPerClass if is_additive else OneGroupModel
+    return form(without_label_settings(classifier), known, fit)
+
+
+def without_label_settings(classifier):
+    """Clone a classifier, with the defaults of its class for what speaks of the labels."""
+    plain = clone(classifier)
+    defaults = signature(type(plain)).parameters
+    settings = plain.get_params(deep=False)
+    changed = {
+        name: defaults[name].default
+        for name in LABEL_SETTINGS & settings.keys() & defaults.keys()
+    }
+    for name, value in settings.items():
+        if hasattr(value, "get_params") and not isinstance(value, type):
+            changed[name] = without_label_settings(value)
+    return plain.set_params(**changed)

@@ -1,0 +1,112 @@
+"""The student of the path: two models, and the arithmetic between them."""
+
+from copy import copy
+
+import numpy as np
+from scipy.special import softmax
+from sklearn import config_context
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from .._path import Answers
+from ..rows import read_all
+
+
+class PathStudent(ClassifierMixin, BaseEstimator):
+    """A debiased classifier of which every part is fitted.
+
+    Parameters
+    ----------
+    base : estimator object
+        The classifier as it is without debiasing.
+
+    cells : object
+        How likely each group is, given the features and the class: what the reversal takes
+        away is weighed by it. It is asked by ``cells.group_proba(X)``.
+
+    path : Path
+        What triggers add, and where offsets come from.
+
+    strength : ndarray of shape (), (n_classes,) or (n_classes, n_groups)
+        Strength of the reversal.
+
+    offset : ndarray of shape (n_classes,)
+        What is added to the logit of each class.
+
+    classes_ : ndarray of shape (n_classes,)
+        Labels of the classes.
+
+    learner : type
+        Kind of learner that asks the base.
+
+    preprocessing : Pipeline or None, default=None
+        Fitted steps that make the features of base and cells.
+
+    transform_output : str, default="default"
+        What the steps returned in training.
+    """
+
+    def __init__(
+        self,
+        base,
+        cells,
+        path,
+        strength,
+        offset,
+        classes_,
+        learner,
+        preprocessing=None,
+        transform_output="default",
+    ):
+        self.base = base
+        self.cells = cells
+        self.path = path
+        self.strength = strength
+        self.offset = offset
+        self.classes_ = classes_
+        self.learner = learner
+        self.preprocessing = preprocessing
+        self.transform_output = transform_output
+
+    def __sklearn_clone__(self):
+        return copy(self)
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+    def transform(self, X):
+        """Make the features of base and cells from rows without sensitive columns."""
+        if self.preprocessing is not None:
+            # Steps return what was learned from, whatever is set today.
+            with config_context(transform_output=self.transform_output):
+                X = self.preprocessing.transform(read_all(X))
+        return self.learner.to_input(X)
+
+    def predict_proba(self, X):
+        """Estimate class probabilities of rows without sensitive columns."""
+        return self.predict_transformed(self.transform(X))
+
+    def predict(self, X):
+        """Predict class labels of rows without sensitive columns."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_transformed(self, X):
+        """Estimate class probabilities of features that :meth:`transform` has made."""
+        if not np.any(self.strength) and not np.any(self.offset):
+            return self.learner.predict_proba(self.base, X)
+        answers = self.answer(X)
+        return softmax(self.path.logits(answers, self.strength) + self.offset, axis=1)
+
+    def answer(self, X):
+        """Ask base and cells about features that :meth:`transform` has made."""
+        return self.learner.answer(self.base, self.cells, X)
+
+    def with_strength(self, strength, offset):
+        """Return a student of another strength that shares all parts."""
+        sibling = copy(self)
+        sibling.strength, sibling.offset = strength, offset
+        return sibling
+
+
+def answer_rows(log_proba, group_proba):
+    """Put together what base and cells say, in double precision."""
+    return Answers(np.asarray(log_proba, float), np.asarray(group_proba, float))
