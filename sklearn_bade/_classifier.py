@@ -17,11 +17,8 @@ from ._path import Path, Sketch
 from ._reversal import check_strength, given_class_rates
 from .exceptions import WeakTriggerWarning, WideningStrengthWarning
 from .learners import (
-    PROBED_ROWS,
     Distillation,
     PathStudent,
-    group_signal,
-    group_skill,
     learn_parts,
     learn_triggers,
     predict_proba,
@@ -33,9 +30,10 @@ from .utils import draw_seeds, progress_bar, warn_user
 
 # Rows below which what a teacher has learned of triggers is noise.
 ROWS_FOR_RATIO = 1000
-# Share of what triggers should add below which a teacher has not learned them. Teachers of
-# all kinds that were measured lie above .7.
-WEAK_RATIO = 0.3
+# Share of what triggers should add below which a teacher has not learned them. Fully
+# trained ones lie above .7; short training shrinks what they know of features and triggers
+# alike.
+WEAK_RATIO = 0.05
 
 
 class Learned(NamedTuple):
@@ -391,21 +389,17 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
                 WideningStrengthWarning,
             )
 
-    def _learn(self, learners, plan, seeds, n_folds=None, on_epoch=None):
-        """Steps 3 to 5 but for the strength: base, cells, and a teacher to measure."""
+    def _learn(self, learners, plan, seeds, *, answers=True):
+        """Take what steps 3 to 5 share at all strengths: base, cells, a teacher to "
+        "measure.
+        """
         student, teacher, trigger = learners
         starts = teacher is student and plan.adds_only
         n_epochs = student.epochs + 1
         n_epochs += teacher.teacher_epochs(trigger, starts_from_base=starts)
-        options = {"memory": self.memory}
-        with progress_bar(n_epochs, self.verbose) as advance:
-            options["on_epoch"] = on_epoch or advance
-            parts = learn_parts(
-                student,
-                seed=seeds[2],
-                n_folds=student.offset_folds if n_folds is None else n_folds,
-                **options,
-            )
+        with progress_bar(n_epochs, self.verbose) as on_epoch:
+            options = {"memory": self.memory, "on_epoch": on_epoch}
+            parts = learn_parts(student, seed=seeds[2], answers=answers, **options)
             lesson = learn_triggers(
                 teacher, student, parts, plan, trigger, seeds=seeds, **options
             )
@@ -423,7 +417,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         return Learned(seeds[2], student, trigger, plan, parts, lesson)
 
     def _follow(self, learned, strength, sketch=None):
-        """Step 5: keep base, cells and arithmetic as the student."""
+        """Keep base, cells and arithmetic as the student."""
         rows, parts, lesson = learned.learner.rows, learned.parts, learned.lesson
         if sketch is None:
             answered = rows.without_features().take(parts.answered)
@@ -434,7 +428,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             offset = path.offset(strength, self.base_rate)
         offset = np.asarray(offset, dtype=float)
         if parts.answers is not None and np.any(strength):
-            self._warn_of_signal(learned, answered)
+            if not self.keep_sensitive:
+                warn_of_faint_signal(rows, answered, parts.answers, seed=learned.seed)
             logits = path.logits(parts.answers, strength) + offset
             warn_of_vanished_classes(answered, logits.argmax(axis=1))
         if self.keep_teacher:
@@ -453,19 +448,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             get_config()["transform_output"],
         )
 
-    def _warn_of_signal(self, learned, answered):
-        """Warn where cells tell no groups; a forest says so where they know the rows."""
-        if self.keep_sensitive:
-            return
-        rows = learned.learner.rows
-        if learned.learner.offset_folds > 1 or len(rows) > PROBED_ROWS:
-            signal = group_skill(learned.parts.answers, answered)
-        else:
-            signal = group_signal(rows.X, rows.groups.codes, learned.seed)
-        warn_of_faint_signal(rows, signal)
-
     def _distil(self, learners, plan, strength, seeds):
-        """Steps 3 to 5 of the paper: a teacher, soft targets, one student."""
+        """Take steps 3 to 5 as the paper does: a teacher, soft targets, one student."""
         student, teacher, trigger = learners
         distillation = student.settle(
             Distillation(
@@ -478,9 +462,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             teaches_itself=teacher is student,
         )
         if not self.keep_sensitive and strength.any():
-            rows = student.rows
-            signal = group_signal(rows.X, rows.groups.codes, seeds[2])
-            warn_of_faint_signal(rows, signal)
+            warn_of_faint_signal(student.rows, seed=seeds[2])
         n_epochs = teacher.epochs + distillation.student_epochs
         with progress_bar(n_epochs, self.verbose) as on_epoch:
             model, views = teacher.teach(

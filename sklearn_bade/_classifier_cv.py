@@ -26,7 +26,7 @@ from ._search import (
     predict_fold,
     tabulate,
 )
-from .learners import group_skill, settle_early_stopping, warn_of_faint_signal
+from .learners import settle_early_stopping, warn_of_faint_signal
 from .rows import forget_fit
 from .utils import draw_seed, draw_seeds, progress_bar
 
@@ -373,7 +373,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         learners = self._make_learners(rows, self._hidden_columns, seeds[0])
         plan = self._inject(learners[0].rows)
         debiaser = BackdoorDebiasClassifier(memory=self.memory)
-        return debiaser._learn(learners, plan, seeds, n_folds=0)
+        return debiaser._learn(learners, plan, seeds, answers=False)
 
     def _answer_folds(self, rows, folds, rng, advance):
         """Let each fold answer about its test rows."""
@@ -414,7 +414,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             scorer = ProbabilityScorer(self.scoring)
             scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
         if not self.keep_sensitive:
-            warn_of_faint_signal(judged, group_skill(answers, judged), kind=rows.kind)
+            seen = learned.learner.rows
+            warn_of_faint_signal(seen, judged, answers, seed=learned.seed)
         return Judge(judged, answers, path, measure, scores)
 
     def _find(self, judge, strengths, base_rates):

@@ -16,6 +16,10 @@ from ._reversal import base_rate_offset, given_class_rates
 LEAST_ROWS_OF_POINT = 5
 # Points at most: the share of rows beyond a threshold is then known to a thousandth.
 MOST_POINTS = 2048
+# Log-odds beyond it decide nothing, and forests' are infinite.
+GREATEST_MARGIN = 20.0
+# Rows that differ by less than a fraction of the spread are one atom of a sketch.
+STEPS_PER_SPREAD, SMALLEST_SPREAD = 256, 1e-12
 # Logits are divided by it where several classes share the decisions: smoothed decisions can
 # be solved for, and differ from hard ones only within a twentieth of a logit of a tie.
 DECISION_TEMPERATURE = 0.05
@@ -116,6 +120,10 @@ class Answers:
         proba = np.exp(self.log_proba)[:, :, None] * self.group_proba
         return proba.reshape(len(proba), -1)
 
+    def __reduce__(self):
+        """Pickle what cannot be computed."""
+        return Answers, (self.log_proba, self.group_proba)
+
     def take(self, positions):
         """Select rows."""
         return Answers(self.log_proba[positions], self.group_proba[positions])
@@ -148,15 +156,18 @@ class Sketch:
     @classmethod
     def of(cls, answers, weights=None):
         """Summarise answers by the means of rows that lie close together."""
-        n_samples, n_classes = answers.log_proba.shape
+        n_samples = len(answers.log_proba)
         weights = np.ones(n_samples) if weights is None else weights
         # Distances are those of what decides: margins, and chances of cells.
-        margins = np.clip(answers.log_proba - answers.log_proba[:, :1], -20, 20)
-        places = np.column_stack([margins[:, 1:], answers.cells])
-        spread = places.std(axis=0)
-        places = places[:, spread > 0] / spread[spread > 0]
-        n_rows = max(LEAST_ROWS_OF_POINT, -(-n_samples // MOST_POINTS))
-        labels = _group_neighbours(places, n_rows)
+        margins = answers.log_proba - answers.log_proba.max(axis=1, keepdims=True)
+        margins = np.maximum(margins, -GREATEST_MARGIN)
+        margins -= margins.mean(axis=1, keepdims=True)
+        places = np.column_stack([margins, answers.cells])
+        spread = np.sqrt(np.average(places**2, axis=0, weights=weights)) + SMALLEST_SPREAD
+        # Equal rows fall together first, so that a weight of two equals two rows.
+        steps = np.round(places / spread * STEPS_PER_SPREAD).astype(np.int32)
+        _, atoms = np.unique(steps, axis=0, return_inverse=True)
+        labels = _group_neighbours(places / spread, atoms.ravel(), weights)
         totals = np.bincount(labels, weights)
 
         def average(values):
@@ -164,26 +175,34 @@ class Sketch:
             sums = [np.bincount(labels, weights * column) for column in flat.T]
             return (np.array(sums) / totals).T.reshape(-1, *values.shape[1:])
 
-        log_proba = average(margins)
-        log_proba = log_softmax(log_proba, axis=1)
+        log_proba = log_softmax(average(margins), axis=1)
         return cls(Answers(log_proba, average(answers.group_proba)), totals)
 
 
-def _group_neighbours(places, n_rows):
-    """Halve rows along the widest axis until no half could hold `n_rows`."""
-    labels = np.zeros(len(places), dtype=int)
-    waiting, n_groups = [np.arange(len(places))], 0
+def _group_neighbours(places, atoms, weights):
+    """Halve atoms along the widest axis until a half would weigh too little."""
+    atom_weights = np.bincount(atoms, weights)
+    sums = [np.bincount(atoms, weights * column) for column in places.T]
+    centres = (np.array(sums) / atom_weights).T
+    counts = weights / min(weights.mean(), 1)
+    counts = np.bincount(atoms, counts)
+    least = max(LEAST_ROWS_OF_POINT, counts.sum() / MOST_POINTS)
+    labels = np.zeros(len(centres), dtype=int)
+    waiting, n_groups = [np.arange(len(centres))], 0
     while waiting:
-        rows = waiting.pop()
-        if len(rows) < 2 * n_rows or not places.shape[1]:
-            labels[rows] = n_groups
-            n_groups += 1
-            continue
-        axis = np.ptp(places[rows], axis=0).argmax()
-        half = len(rows) // 2
-        order = np.argpartition(places[rows, axis], half)
-        waiting += [rows[order[:half]], rows[order[half:]]]
-    return labels
+        members = waiting.pop()
+        if counts[members].sum() >= 2 * least and len(members) > 1:
+            axis = np.ptp(centres[members], axis=0).argmax()
+            members = members[np.argsort(centres[members, axis], kind="stable")]
+            ends = np.cumsum(counts[members])
+            half = np.clip(np.searchsorted(ends, ends[-1] / 2) + 1, 1, len(members) - 1)
+            parts = members[:half], members[half:]
+            if min(counts[part].sum() for part in parts) >= least:
+                waiting += parts
+                continue
+        labels[members] = n_groups
+        n_groups += 1
+    return labels[atoms]
 
 
 def _binary_offset(logits, rates, at_zero, weights):

@@ -123,16 +123,20 @@ class FoldScores:
         self.folds = folds
         self.path = path
         self.ends = np.cumsum([len(fold.test) for fold in folds])
+        self.known = {}
 
     def by_fold(self, logits, strength, offset):
-        """Score each fold."""
-        pieces = np.split(logits, self.ends[:-1])
-        return np.array(
-            [
-                fold.score(self.scorer, self.path, piece, strength, offset)
-                for fold, piece in zip(self.folds, pieces)
-            ]
-        )
+        """Score each fold, unless that was done before."""
+        key = strength, tuple(offset)
+        if key not in self.known:
+            pieces = zip(self.folds, np.split(logits, self.ends[:-1]))
+            self.known[key] = np.array(
+                [
+                    fold.score(self.scorer, self.path, piece, strength, offset)
+                    for fold, piece in pieces
+                ]
+            )
+        return self.known[key]
 
     def __call__(self, logits, strength, offset):
         """Average over the folds."""

@@ -16,6 +16,7 @@ __all__ = [
     "FewRowsWarning",
     "InfrequentColumnWarning",
     "InvisibleTriggerWarning",
+    "LostConstraintWarning",
     "OwnLossWarning",
     "RowOrderWarning",
     "SingleBaselineWarning",
@@ -56,6 +57,10 @@ class InfrequentColumnWarning(DebiasWarning):
 
 class InvisibleTriggerWarning(DebiasWarning):
     """A trigger can hardly be seen on the images that it is stamped on."""
+
+
+class LostConstraintWarning(DebiasWarning):
+    """A demand on the classifier, such as monotony, does not hold for the student."""
 
 
 class OwnLossWarning(DebiasWarning):

@@ -201,17 +201,23 @@ class TestSettings:
     @pytest.mark.parametrize("student_init", ["teacher", "scratch"])
     def test_every_combination_learns(self, base_rate, injection, student_init):
         X, y, groups = make_rows()
-        clf = debias(base_rate=base_rate, injection=injection, student_init=student_init)
+        clf = debias(
+            base_rate=base_rate,
+            injection=injection,
+            student="single",
+            student_init=student_init,
+        )
         assert clf.fit(X, y, sensitive_features=groups).score(X, y) > 0.6
 
-    def test_keep_holds_the_base_rate(self):
+    def test_keep_holds_the_base_rate_of_soft_targets(self):
+        settings = {"student": "single", "student_epochs": 5}
         rng = np.random.RandomState(0)
         groups = (rng.uniform(size=3000) < 0.2).astype(int)
         X = rng.normal(size=(3000, 3)) + groups[:, None]
         y = (rng.uniform(size=3000) < np.where(groups, 0.6, 0.1)).astype(int)
         off = {}
         for base_rate in ("keep", "drift"):
-            clf = debias(base_rate=base_rate, trigger_strength=2.0, student_epochs=5)
+            clf = debias(base_rate=base_rate, trigger_strength=2.0, **settings)
             with warnings.catch_warnings():  # debiased, nobody is likelier than not
                 warnings.simplefilter("ignore", VanishedClassWarning)
                 proba = clf.fit(X, y, sensitive_features=groups).predict_proba(X)
@@ -222,7 +228,8 @@ class TestSettings:
         X, y, groups = make_rows()
 
         def proba(**settings):
-            return debias(**settings).fit(X, y, sensitive_features=groups).predict_proba(X)
+            clf = debias(student="single", **settings)
+            return clf.fit(X, y, sensitive_features=groups).predict_proba(X)
 
         plain = proba()
         assert np.abs(proba(temperature=5.0) - plain).max() > 1e-3
@@ -230,7 +237,11 @@ class TestSettings:
 
     def test_only_hard_labels_is_a_plain_classifier(self):
         X, y, groups = make_rows()
-        settings = {"hard_label_weight": 1.0, "student_init": "scratch"}
+        settings = {
+            "student": "single",
+            "hard_label_weight": 1.0,
+            "student_init": "scratch",
+        }
         weak = debias(trigger_strength=0.0, **settings).fit(X, y, sensitive_features=groups)
         strong = debias(trigger_strength=5.0, **settings).fit(
             X, y, sensitive_features=groups
@@ -239,11 +250,14 @@ class TestSettings:
 
     def test_student_epochs(self):
         X, y, groups = make_rows()
-        settings = {"sensitive_features": groups}
-        assert len(debias(student_epochs=3).fit(X, y, **settings).student_.history) == 3
-        assert len(debias().fit(X, y, **settings).student_.history) == 1
-        scratch = debias(student_init="scratch").fit(X, y, **settings)
-        assert len(scratch.student_.history) == 5
+
+        def history(**settings):
+            clf = debias(student="single", **settings)
+            return clf.fit(X, y, sensitive_features=groups).student_.history
+
+        assert len(history(student_epochs=3)) == 3
+        assert len(history()) == 1
+        assert len(history(student_init="scratch")) == 5
 
     @pytest.mark.parametrize("n_bins", [2, 3])
     def test_n_bins(self, n_bins):
@@ -263,13 +277,14 @@ class TestSettings:
 
     def test_blend_trigger_starts_the_student_afresh(self):
         X, y, groups = make_rows()
-        clf = debias(trigger=BlendTrigger()).fit(X, y, sensitive_features=groups)
+        clf = debias(trigger=BlendTrigger(), student="single")
+        clf.fit(X, y, sensitive_features=groups)
         assert len(clf.student_.history) == 5
         assert clf.score(X, y) > 0.6
 
     def test_blend_trigger_may_not_start_from_the_teacher(self):
         X, y, groups = make_rows()
-        clf = debias(trigger=BlendTrigger(), student_init="teacher")
+        clf = debias(trigger=BlendTrigger(), student="single", student_init="teacher")
         with pytest.raises(ValueError, match=r"hand the backdoor on.*scratch"):
             clf.fit(X, y, sensitive_features=groups)
 
@@ -321,7 +336,7 @@ class TestWhatIsKept:
         loaded = pickle.loads(pickle.dumps(clf))
         assert not hasattr(loaded, "teacher_")
         assert not hasattr(loaded, "trigger_")
-        shapes = [tuple(p.shape) for p in loaded.student_.module_.parameters()]
+        shapes = [tuple(p.shape) for p in loaded.student_.base.module_.parameters()]
         assert shapes == [(16, 3), (16,), (2, 16), (2,)]
         assert not [name for name in vars(loaded.student_) if "teacher" in name]
         np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
@@ -331,7 +346,8 @@ class TestWhatIsKept:
         small = pickle.dumps(debias().fit(X, y, sensitive_features=groups))
         X, y, groups = make_rows(5000)
         large = pickle.dumps(debias().fit(X, y, sensitive_features=groups))
-        assert len(large) < len(small) + 20_000
+        # The sketch has 2048 points at most, of six numbers and a weight.
+        assert len(large) < len(small) + 20_000 + 2048 * 8 * 7
 
     def test_teacher_on_request(self):
         X, y, groups = make_rows()
@@ -354,7 +370,8 @@ class TestWhatIsKept:
             train_split=None,
             verbose=0,
         )
-        clf = debias(net, keep_teacher=True).fit(X, y, sensitive_features=groups)
+        clf = debias(net, student="single", keep_teacher=True)
+        clf.fit(X, y, sensitive_features=groups)
         assert type(clf.student_) is type(clf.teacher_) is OwnNet
         np.testing.assert_allclose(
             clf.student_.predict_proba(X), clf.predict_proba(X), rtol=1e-5
@@ -372,7 +389,7 @@ class TestWhatIsKept:
         X, y = raw_frame()
         clf = debias(frame_pipeline(), sensitive_columns="group").fit(X, y)
         alone = clf.student_.predict(X.drop(columns="group"))
-        np.testing.assert_array_equal(clf.classes_[alone], clf.predict(X))
+        np.testing.assert_array_equal(alone, clf.predict(X))
 
 
 class TestRandomness:
@@ -410,7 +427,7 @@ class TestNets:
             ],
         )
         clf = debias(net, keep_teacher=True).fit(X, y, sensitive_features=groups)
-        for fitted in (clf.teacher_, clf.student_):
+        for fitted in (clf.teacher_, clf.student_.base):
             assert {"valid_loss", "valid_acc", "roc_auc"} <= set(fitted.history[0])
         assert clf.teacher_.optimizer_.param_groups[0]["lr"] < 0.01
 
@@ -419,7 +436,7 @@ class TestNets:
         valid = Dataset(X[:50], y[:50])
         net = make_net(train_split=predefined_split(valid))
         clf = debias(net, keep_teacher=True).fit(X, y, sensitive_features=groups)
-        for fitted in (clf.teacher_, clf.student_):
+        for fitted in (clf.teacher_, clf.student_.base):
             assert "valid_loss" in fitted.history[-1]
 
     def test_random_validation_split_follows_the_seed(self):
@@ -454,8 +471,11 @@ class TestNets:
         net = make_net()
         net.__class__ = Penalised
         with pytest.warns(OwnLossWarning, match="Penalised has a get_loss of its own"):
-            debias(net).fit(X, y, sensitive_features=groups)
+            debias(net, student="single").fit(X, y, sensitive_features=groups)
         assert set(seen) == {(5,)}
+        seen.clear()
+        debias(net).fit(X, y, sensitive_features=groups)
+        assert set(seen) == {(3,)}
 
     def test_buffers_that_are_no_statistics_are_left_alone(self):
         class Masked(MLP):
@@ -466,7 +486,7 @@ class TestNets:
 
         X, y, groups = make_rows()
         clf = debias(make_net(module=Masked)).fit(X, y, sensitive_features=groups)
-        assert clf.student_.module_.mask.tolist() == [0.0, -np.inf]
+        assert clf.student_.base.module_.mask.tolist() == [0.0, -np.inf]
 
     def test_user_iterator_is_used(self):
         used = []
@@ -479,7 +499,7 @@ class TestNets:
         X, y, groups = make_rows()
         net = make_net(iterator_train=OwnLoader)
         debias(net).fit(X, y, sensitive_features=groups)
-        assert used == [200] * 6
+        assert used == [200] * 5
 
     def test_probability_output_with_nll_loss(self):
         class Probabilities(MLP):
@@ -491,7 +511,7 @@ class TestNets:
         logits = debias().fit(X, y, sensitive_features=groups)
         probabilities = debias(net).fit(X, y, sensitive_features=groups)
         np.testing.assert_allclose(
-            probabilities.predict_proba(X), logits.predict_proba(X), atol=1e-3
+            probabilities.predict_proba(X), logits.predict_proba(X), atol=3e-3
         )
 
     def test_lazy_first_layer(self):
@@ -553,8 +573,8 @@ class TestKeepSensitive:
         groups = X["group"][test]
         odds = []
         for settings in (
-            {"hard_label_weight": 1.0, "student_init": "scratch"},  # a plain network
-            {"trigger_strength": 2.0},
+            {"trigger_strength": 0.0},
+            {"trigger_strength": 2.5},
         ):
             clf = BackdoorDebiasClassifier(
                 sensitive_columns="group", keep_sensitive=True, random_state=0, **settings
@@ -677,10 +697,10 @@ class TestProgress:
         debias().fit(X, y, sensitive_features=groups)
         assert capfd.readouterr() == ("", "")
 
-    def test_bar_counts_both_stages(self, capfd):
+    def test_bar_counts_all_stages(self, capfd):
         X, y, groups = make_rows()
         debias(verbose=2).fit(X, y, sensitive_features=groups)
-        assert "6/6" in capfd.readouterr().err
+        assert "7/7" in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -693,7 +713,7 @@ def test_the_bias_of_the_generator_is_undone():
         train, test = slice(4500), slice(4500, None)
         result = []
         for settings in (
-            {"hard_label_weight": 1.0, "student_init": "scratch"},  # a plain network
+            {"trigger_strength": 0.0},
             {"trigger_strength": 1.0},
         ):
             clf = BackdoorDebiasClassifier(random_state=seed, **settings)
@@ -719,8 +739,8 @@ def test_three_classes_and_four_groups():
     rows = []
     for seed in range(2):
         for settings in (
-            {"hard_label_weight": 1.0, "student_init": "scratch"},  # a plain network
-            {"trigger_strength": 2.0},
+            {"trigger_strength": 0.0},
+            {"trigger_strength": 2.5},
         ):
             clf = BackdoorDebiasClassifier(random_state=seed, **settings)
             clf.fit(X[train], y[train], sensitive_features=groups[train])

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import TeacherCount
+from helpers import NetCount
 from sklearn import config_context
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -105,7 +105,7 @@ def test_bytes_and_floats_agree(digits, expected):
     bytes_ = np.rint(255 * X).astype(np.uint8)
     clf = debias().fit(bytes_, y, sensitive_features=color)
     proba = clf.predict_proba(bytes_)
-    np.testing.assert_allclose(proba, expected, atol=0.03)
+    np.testing.assert_allclose(proba, expected, atol=0.05)
     for same in (bytes_.tolist(), bytes_.astype(np.int64)):
         np.testing.assert_array_equal(clf.predict_proba(same), proba)
     with pytest.raises(ValueError, match=r"X holds floats .* was fitted on bytes"):
@@ -120,7 +120,7 @@ def test_student_keeps_neither_teacher_nor_trigger(digits):
     clf = debias().fit(X, y, sensitive_features=color)
     assert not any("Trigger" in str(type(v)) for v in vars(clf).values())
     assert not hasattr(clf, "teacher_")
-    sizes = [p.shape for p in clf.student_.module_.parameters()]
+    sizes = [p.shape for p in clf.student_.base.module_.parameters()]
     assert sizes == [p.shape for p in make_conv_net().initialize().module_.parameters()]
     restored = pickle.loads(pickle.dumps(clf))
     np.testing.assert_array_equal(restored.predict_proba(X), clf.predict_proba(X))
@@ -190,11 +190,11 @@ class TestDatasets:
     def test_teachers_are_cached(self, digits, tmp_path):
         X, y, color = digits
         dataset = TensorDataset(torch.from_numpy(X))
-        net = make_conv_net(callbacks=[("trainings", TeacherCount())])
-        TeacherCount.reset()
+        net = make_conv_net(callbacks=[("trainings", NetCount())])
+        NetCount.reset()
         clf = debias(net, memory=tmp_path).fit(dataset, y, sensitive_features=color)
         again = debias(net, memory=tmp_path).fit(dataset, y, sensitive_features=color)
-        assert len(TeacherCount.trainings) == 2 + 1
+        assert NetCount.n_nets() == 2  # base and teacher, once
         np.testing.assert_array_equal(again.predict_proba(X), clf.predict_proba(X))
         dataset.transform = lambda image: image
         with pytest.raises(ValueError, match="a dataset that can be pickled, which"):
@@ -251,12 +251,15 @@ class TestSearches:
         assert len(np.unique(results["pooled_test_disparity"])) > 1
         assert clf.predict(rows).shape == y.shape
 
-    def test_fewer_strengths_where_each_trains_a_student(self, digits):
+    def test_images_have_a_path_too(self, digits):
         X, y, color = digits
+        net = make_conv_net(callbacks=[("trainings", NetCount())])
+        NetCount.reset()
         clf = BackdoorDebiasClassifierCV(
-            make_conv_net(max_epochs=1), cv=2, random_state=0, max_accuracy_loss=1.0
-        ).fit(X[:100], y[:100], sensitive_features=color[:100])
-        assert len(clf.cv_results_["params"]) == 20
+            net, cv=2, random_state=0, max_accuracy_loss=1.0
+        ).fit(X, y, sensitive_features=color)
+        assert NetCount.n_nets() == 2 + 2  # two folds, all data, and the teacher
+        assert len(clf.cv_results_["params"]) > 20
 
 
 class TestOptions:
@@ -285,7 +288,7 @@ class TestOptions:
         X, y, color = digits
         clf = debias().set_params(estimator=None)
         clf.fit(X[:100], y[:100], sensitive_features=color[:100])
-        assert isinstance(clf.student_.module_, ConvNet)
+        assert isinstance(clf.student_.base.module_, ConvNet)
         assert clf.predict(X).shape == y.shape
 
     def test_default_network_takes_floats_of_any_scale(self, digits):
@@ -327,7 +330,10 @@ class TestBadInput:
         ("settings", "message"),
         [
             ({"sensitive_columns": 0}, r"names a column, and X has shape \(300, 3, 8, 8\)"),
-            ({"student_init": "teacher"}, "would hand the backdoor on to the student"),
+            (
+                {"student": "single", "student_init": "teacher"},
+                "would hand the backdoor on to the student",
+            ),
             ({"keep_sensitive": True}, "sensitive_columns=None names none"),
         ],
     )

@@ -63,8 +63,10 @@ def test_greatest_worth():
 
 
 def test_nothing_below_the_bound_warns():
+    rule = ChoiceRule(max_disparity=0.001)
+    assert choose(max_disparity=0.001) == 3
     with pytest.warns(UnreachedBoundWarning, match=r"at most 0.001.*0.0100.*larger"):
-        assert choose(max_disparity=0.001) == 3
+        rule.warn_if_unreached(ACCURACY[3], DISPARITY[3], ACCURACY.max())
 
 
 RULES = [{"max_accuracy_loss": 0.01}, {"max_disparity": 0.2}, {"disparity_weight": 1.0}]

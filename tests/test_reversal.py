@@ -22,8 +22,8 @@ def make_views(n_classes=3, n_groups=2, seed=0, n_samples=200):
     return views, groups, rng.permutation(y)
 
 
-def soft_targets(mean, shift, strength, y, **settings):
-    return Views(mean, shift, y).soft_targets(strength, **settings)
+def soft_targets(mean, shift, strength, y, memberships=None, **settings):
+    return Views(mean, shift, y, memberships).soft_targets(strength, **settings)
 
 
 def mean_and_shift(views, groups):
@@ -80,9 +80,18 @@ def test_strength_one_with_two_groups_shows_the_other_trigger():
 def test_one_strength_per_class():
     views, groups, y = make_views(n_classes=2)
     mean, shift = mean_and_shift(views, groups)
-    logits = Views(mean, shift, y).logits([0.0, 2.0])
+    logits = Views(mean, shift, y, None).logits([0.0, 2.0])
     np.testing.assert_array_equal(logits[y == 0], mean[y == 0])
     np.testing.assert_allclose(logits[y == 1], (mean - 2 * shift)[y == 1])
+
+
+def test_one_strength_per_class_and_group():
+    views, groups, y = make_views(n_classes=2)
+    mean, shift = mean_and_shift(views, groups)
+    strength = np.array([[0.0, 1.0], [-1.0, 2.0]])
+    logits = Views(mean, shift, y, np.eye(2)[groups]).logits(strength)
+    expected = mean - strength[y, groups][:, None] * shift
+    np.testing.assert_allclose(logits, expected)
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0])
@@ -106,15 +115,16 @@ def test_offset_says_so_when_there_is_none():
 @pytest.mark.parametrize(
     ("strength", "message"),
     [
-        ([1.0, -1.0], "finite and not negative"),
-        ([1.0, np.inf], "finite and not negative"),
-        (np.nan, "finite and not negative"),
-        ([1.0, 1.0, 1.0], r"shape \(3,\).*one per class \(2\)"),
+        ([1.0, np.inf], "must be finite"),
+        (np.nan, "must be finite"),
+        (-1e300, "within 1e"),
+        ("strong", "number, or an array of numbers, got 'strong'"),
+        ([1.0, 1.0, 1.0], r"shape \(3,\).*per class \(2\).*class and group \(2, 4\)"),
     ],
 )
 def test_bad_strengths(strength, message):
     with pytest.raises(ValueError, match=message):
-        check_strength(strength, n_classes=2)
+        check_strength(strength, n_classes=2, n_groups=4)
 
 
 def test_given_class_rates_are_held():

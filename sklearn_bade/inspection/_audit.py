@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from .._compat import HasMethods, Interval, validate_params
 from .._groups import NO_TRIGGER
 from ..exceptions import ChannelOrderWarning, InvisibleTriggerWarning, SingleBaselineWarning
-from ..learners import fit_plain, predict_proba
+from ..learners import PathStudent, fit_plain, predict_proba
 from ..rows import (
     check_same_order,
     is_frame,
@@ -257,6 +257,8 @@ class _Subject:
         self.steps, clf = _open(_chosen(clf))
         self.debiaser = clf if hasattr(clf, "student_") else None
         self.student_steps, self.model = _open(getattr(clf, "student_", clf))
+        # The part of a student that a plain classifier is compared with.
+        self.plain = getattr(self.model, "base", self.model)
         features = self.features(X)
         if features.dtype.kind not in "fiub":
             raise TypeError(
@@ -272,6 +274,8 @@ class _Subject:
             X = self.debiaser._student_features(X)
         if self.student_steps is not None:
             X = self.student_steps.transform(X)
+        if isinstance(self.model, PathStudent):
+            X = self.model.transform(X)
         return X.to_numpy() if is_frame(X) else np.asarray(X)
 
     def encode(self, y):
@@ -299,7 +303,7 @@ def _make_baselines(subject, X, codes, baseline, rng):
             for _ in range(N_BASELINES)
         ]
         models = [
-            fit_plain(subject.model, features[s], codes[s], draw_seed(rng)) for s in samples
+            fit_plain(subject.plain, features[s], codes[s], draw_seed(rng)) for s in samples
         ]
         return rows, models
     return everything, _open_baselines(subject, baseline, features[:1])

@@ -14,20 +14,17 @@ from ._base import Distillation, warn_of_vanished_classes
 from ._class_weight import refuse_class_weight, take_over_class_weight
 from ._copies import settle_early_stopping
 from ._folds import stratified_folds
-from ._group_model import PROBED_ROWS, group_signal, group_skill, warn_of_faint_signal
+from ._group_model import warn_of_faint_signal
 from ._parts import Lesson, Parts, learn_parts, learn_triggers
 from ._student import PathStudent
 from ._weighted import WeightedLearner
 
 __all__ = [
-    "PROBED_ROWS",
     "Distillation",
     "Lesson",
     "Parts",
     "PathStudent",
     "fit_plain",
-    "group_signal",
-    "group_skill",
     "learn_parts",
     "learn_triggers",
     "make_learners",
@@ -92,6 +89,8 @@ def takes_sparse(estimator):
 
 def predict_proba(model, X):
     """Predict the class probabilities of features with a fitted student or classifier."""
+    if isinstance(model, PathStudent):
+        return model.predict_transformed(model.learner.to_input(X))
     return _kind(model).predict_proba(model, X)
 
 

@@ -103,8 +103,9 @@ class Learner(metaclass=ABCMeta):
     def answer(base, cells, X):
         """Ask base and cells about features, see :class:`~sklearn_bade._path.Answers`."""
 
-    # Out of how many folds offsets are found; 1 for the learner's own rows.
-    offset_folds = 1
+    def count_offset_folds(self, base):
+        """Count the folds that offsets are found out of; 1 for the learner's own rows."""
+        return 1
 
     def take(self, positions):
         """Return a learner of some of the rows."""

@@ -25,6 +25,14 @@ LABEL_SETTINGS = {
 }
 
 
+# Settings with one entry per feature, and what they say of a column without demands.
+FEATURE_SETTINGS = {
+    "monotonic_cst": 0,
+    "monotone_constraints": 0,
+    "categorical_features": False,
+}
+
+
 class OneGroupModel:
     """One model of the groups that sees the class as further columns.
 
@@ -37,6 +45,8 @@ class OneGroupModel:
         self.n_classes = rows.n_classes
         self.stamp_ = ColumnTrigger().fit(rows.X, rows.n_classes)
         X = self.stamp_.stamp(rows.X, rows.y)
+        classifier = clone(classifier)
+        widen_settings(classifier, rows.X.shape[1], self.stamp_.n_columns_)
         self.model = _GroupModel(classifier, X, rows, fit)
 
     def group_proba(self, X):
@@ -87,12 +97,11 @@ class _GroupModel:
 def make_cells(classifier, base, rows, fit):
     """Fit models of the groups, in rows of known group, with clones of a classifier.
 
-    A fitted `base` with coefficients shows that the classifier is linear. ``fit(clone, X,
+    A fitted `base` shows which form suits the classifier. ``fit(clone, X,
     y, weights)`` returns a fitted clone.
     """
     known = rows.take(np.flatnonzero(rows.groups.is_known))
-    is_additive = hasattr(base, "coef_") or hasattr(base, "theta_")
-    form = GroupModelPerClass if is_additive else OneGroupModel
+    form = GroupModelPerClass if is_additive(base) else OneGroupModel
     return form(without_label_settings(classifier), known, fit)
 
 
@@ -102,10 +111,27 @@ def without_label_settings(classifier):
     defaults = signature(type(plain)).parameters
     settings = plain.get_params(deep=False)
     changed = {
-        name: defaults[name].default
-        for name in LABEL_SETTINGS & settings.keys() & defaults.keys()
+        name: defaults[name].default if name in defaults else None
+        for name in LABEL_SETTINGS & settings.keys()
     }
     for name, value in settings.items():
         if hasattr(value, "get_params") and not isinstance(value, type):
             changed[name] = without_label_settings(value)
     return plain.set_params(**changed)
+
+
+def is_additive(base):
+    """Tell whether a fitted classifier adds up what single features say."""
+    return hasattr(base, "coef_") or hasattr(base, "theta_")
+
+
+def widen_settings(classifier, n_features, n_columns):
+    """Extend settings that hold one entry per feature over the trigger's columns."""
+    settings = classifier.get_params(deep=False)
+    for name, neutral in FEATURE_SETTINGS.items():
+        entries = settings.get(name)
+        if not isinstance(entries, (list, tuple, np.ndarray)) or len(entries) != n_features:
+            continue
+        if (np.asarray(entries).dtype == bool) == isinstance(neutral, bool):
+            added = type(entries) if isinstance(entries, tuple) else list
+            classifier.set_params(**{name: added([*entries, *[neutral] * n_columns])})

@@ -71,14 +71,22 @@ def group_skill(answers, rows):
     return 1 - error.sum() / max(least.sum(), np.finfo(float).tiny)
 
 
-def warn_of_faint_signal(rows, signal, kind=None):
-    """Warn the user whose features let the student correct next to nothing."""
+def warn_of_faint_signal(rows, answered=None, answers=None, *, seed):
+    """Warn the user whose features let the student correct next to nothing.
+
+    Many rows are judged by the answers of cells about `answered` rows, which cost nothing;
+    few ones by a forest, since cells may be noise there.
+    """
+    if answers is not None and len(rows) > PROBED_ROWS:
+        signal = group_skill(answers, answered)
+    else:
+        signal = group_signal(rows.X, rows.groups.codes, seed)
     if signal < FAINT_SIGNAL:
         advice = (
             "Add features that tell more, or, where the law allows, let the student see "
             "the attribute with keep_sensitive=True."
         )
-        if (kind or rows.kind) != "table":
+        if rows.kind != "table":
             advice = "This was judged at low resolution; finer traits may say more."
         warn_user(
             "The features say little of the group (they explain "

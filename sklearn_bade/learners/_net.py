@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from .._injection import draw_triggers
+from ..exceptions import OwnLossWarning
 from ..nets import (
     check_net,
     has_own_loss,
@@ -23,6 +24,7 @@ from ..nets import (
 )
 from ..preprocessing import to_net_rows
 from ..rows import greatest_value
+from ..utils import warn_user
 from ._base import Learner
 from ._student import answer_rows
 
@@ -67,6 +69,12 @@ class NetLearner(Learner):
 
     def settle(self, distillation, trigger, *, teaches_itself):
         """Choose where the student starts, and for how long it trains."""
+        if has_own_loss(self.classifier):
+            warn_user(
+                f"{type(self.classifier).__name__} has a get_loss of its own. The teacher "
+                "uses it; the student learns from soft targets by plain cross-entropy.",
+                OwnLossWarning,
+            )
         wants_teacher = distillation.student_init == "teacher"
         if wants_teacher and not teaches_itself:
             raise ValueError(
@@ -84,7 +92,6 @@ class NetLearner(Learner):
             return distillation.settled("scratch", self.epochs)
         least = max(1, round(TEACHER_START_SHARE * self.epochs))
         return distillation.settled("teacher", least)
-
 
     def fit_base(self, *, seed, on_epoch):
         """Train on the labels."""

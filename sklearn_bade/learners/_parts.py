@@ -1,11 +1,13 @@
 """What every strength shares: base, cells, and what the triggers add for a teacher."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 
 from .._path import Answers
-from ..rows import take_rows
+from ..rows import LazyRows, read_all, take_rows
+from ..utils import seeded
 from ._base import (
     code_of,
     estimator_identity,
@@ -17,6 +19,8 @@ from ._folds import stratified_folds
 # Rows that a teacher is asked about: what a trigger adds on average is then known to a
 # hundredth of it.
 MEASURED_ROWS = 10_000
+# Values at most that are read of a dataset for that: 256 MiB.
+MEASURED_VALUES = 2**26
 # With more rows, those of one fold say enough about shares of decisions.
 MOST_ROWS_FOR_ALL_FOLDS = 10_000
 
@@ -25,22 +29,19 @@ MOST_ROWS_FOR_ALL_FOLDS = 10_000
 class Parts:
     """What has been learned of rows.
 
-    `answers` are about the rows at the positions `answered`, which took no part in the
-    learning where possible; None if nobody has asked for them.
+    `answers` are about the rows at the positions `answered`; `are_unseen` tells whether
+    these took no part in the learning. None if nobody has asked.
     """
 
     base: object
     cells: object
     answers: Answers | None = None
     answered: np.ndarray | None = None
+    are_unseen: bool = True
 
 
-def learn_parts(learner, *, seed, memory=None, n_folds=0, on_epoch):
-    """Fit the base and the cells on the rows of a learner.
-
-    With `n_folds`, answers about the rows are found too, out of so many folds; 1 asks the
-    parts themselves.
-    """
+def learn_parts(learner, *, seed, memory=None, answers=False, on_epoch):
+    """Fit the base and the cells on the rows of a learner, and answer about these."""
     rows = learner.rows
     memory, learn = open_cache(memory, _learn_parts, ["learner", "on_epoch"])
     identity = estimator_identity(learner.classifier) if memory.location else None
@@ -52,32 +53,40 @@ def learn_parts(learner, *, seed, memory=None, n_folds=0, on_epoch):
             rows.groups.codes,
             rows.weights,
             seed=seed,
-            n_folds=n_folds,
+            answers=answers,
             identity=(identity, code_of(getattr(rows.X, "dataset", None))),
             on_epoch=on_epoch,
         )
 
 
-def _learn_parts(learner, X, labels, groups, weights, *, seed, n_folds, identity, on_epoch):
+def _learn_parts(learner, X, labels, groups, weights, *, seed, answers, identity, on_epoch):
     """Fit and ask; a cache goes by all that this is given."""
     base = learner.fit_base(seed=seed, on_epoch=on_epoch)
-    cells = learner.fit_cells(base, seed=seed)
-    on_epoch("cells")
-    if not n_folds:
-        return Parts(base, cells)
+    with _one_reading(X, seed):
+        cells = learner.fit_cells(base, seed=seed)
+        on_epoch("cells")
+        return (
+            _answer(learner, Parts(base, cells), X, seed) if answers else Parts(base, cells)
+        )
+
+
+def _answer(learner, parts, X, seed):
+    """Ask about the rows, out of folds where a classifier may know them by heart."""
+    base, cells, n_rows = parts.base, parts.cells, len(learner.rows)
+    n_folds = learner.count_offset_folds(base)
     folds = stratified_folds(learner.rows, n_folds, seed) if n_folds > 1 else []
     if not folds:
-        return Parts(base, cells, learner.answer(base, cells, X), np.arange(len(labels)))
-    if len(labels) > MOST_ROWS_FOR_ALL_FOLDS:
+        return Parts(base, cells, learner.answer(base, cells, X), np.arange(n_rows), False)
+    if n_rows > MOST_ROWS_FOR_ALL_FOLDS:
         folds = folds[:1]
-    answers = []
+    pieces = []
     for train, test in folds:
         part = learner.take(train)
         fold_base = part.fit_base(seed=seed, on_epoch=lambda stage: None)
         fold_cells = part.fit_cells(fold_base, seed=seed)
-        answers.append(learner.answer(fold_base, fold_cells, take_rows(X, test)))
+        pieces.append(learner.answer(fold_base, fold_cells, take_rows(X, test)))
     answered = np.concatenate([test for _, test in folds])
-    return Parts(base, cells, Answers.concatenate(answers), answered)
+    return Parts(base, cells, Answers.concatenate(pieces), answered)
 
 
 @dataclass(frozen=True)
@@ -140,9 +149,12 @@ def _learn_triggers(
     base, cells = parts.base, parts.cells
     start = base if teacher is student and plan.adds_only else None
     model = teacher.fit_teacher(plan, trigger, start=start, seeds=seeds, on_epoch=on_epoch)
-    drawn = np.random.RandomState(seeds[2]).permutation(len(labels))[:MEASURED_ROWS]
+    n_asked = min(MEASURED_ROWS, max(1, MEASURED_VALUES // int(np.prod(X.shape[1:]))))
+    drawn = np.random.RandomState(seeds[2]).permutation(len(labels))[:n_asked]
     drawn = np.sort(drawn)
-    asked = take_rows(X, drawn)
+    with _one_reading(X, seeds[1]):
+        asked = take_rows(X, drawn)
+        asked = read_all(asked) if isinstance(X, LazyRows) else asked
 
     def view(code):
         def stamp(rows):
@@ -154,3 +166,8 @@ def _learn_triggers(
         return student.answer(base, cells, take_rows(student.rows.X, drawn))
 
     return Lesson(model, *plan.measure(view, answer))
+
+
+def _one_reading(X, seed):
+    """Let a dataset that changes its rows at random change them in one way."""
+    return seeded(seed) if isinstance(X, LazyRows) else nullcontext()

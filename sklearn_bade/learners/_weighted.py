@@ -7,10 +7,12 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.utils.validation import has_fit_parameter
 
+from ..exceptions import LostConstraintWarning
 from ..preprocessing import to_numbers
 from ..rows import is_frame, take_rows
+from ..utils import warn_user
 from ._base import Learner
-from ._cells import make_cells
+from ._cells import is_additive, make_cells, widen_settings
 from ._copies import fit_on_copies, settle_early_stopping, train_as_long
 from ._student import answer_rows
 
@@ -22,14 +24,8 @@ LEAST_PROBABILITY = 1e-4
 OFFSET_FOLDS = 2
 # Rows that show a teacher triggers, where it has nothing else to learn. Not tuned.
 TRIGGER_ROWS = 10_000
-# Settings with one entry per feature, and what they say of a column without demands.
-FEATURE_SETTINGS = {
-    "monotonic_cst": 0,
-    "monotone_constraints": 0,
-    "categorical_features": False,
-}
-
-
+# Demands on how the prediction follows single features.
+CONSTRAINTS = ("monotonic_cst", "monotone_constraints")
 # Probabilities are not below it, so that logarithms are finite.
 TINY = np.finfo(float).tiny
 
@@ -44,7 +40,6 @@ class WeightedLearner(Learner):
 
     to_input = staticmethod(to_numbers)
     epochs = 1
-    offset_folds = OFFSET_FOLDS
 
     def __init__(self, classifier, preprocessing, rows):
         if not has_fit_parameter(classifier, "sample_weight"):
@@ -87,7 +82,24 @@ class WeightedLearner(Learner):
 
     def fit_cells(self, base, *, seed):
         """Fit clones on the groups."""
+        self._warn_of_constraints()
         return make_cells(self._settled(seed), base, self.rows, _fit)
+
+    def _warn_of_constraints(self):
+        """Say so where the sum of base and cells does not keep what the base does."""
+        settings = self.classifier.get_params(deep=False)
+        given = [name for name in CONSTRAINTS if settings.get(name) is not None]
+        if given:
+            warn_user(
+                f"{given[0]}={settings[given[0]]!r} holds for the base of the student, and "
+                "not for what is taken from it at strengths other than 0. A student that "
+                "keeps such constraints is distilled with student='single'.",
+                LostConstraintWarning,
+            )
+
+    def count_offset_folds(self, base):
+        """Count few, or one for classifiers that cannot know their rows by heart."""
+        return 1 if is_additive(base) else OFFSET_FOLDS
 
     def _settled(self, seed):
         """Seed the classifier, and decide what it would decide by the number of rows."""
@@ -121,7 +133,7 @@ class WeightedLearner(Learner):
         cells = plan.cells(y, self.rows.groups.codes)
         weights = plan.chances[cells].T * self._weights_or_ones()
         seeded = with_seed(train_as_long(self.classifier, start), seeds[1])
-        _widen_settings(seeded, X.shape[1], trigger.n_columns_)
+        widen_settings(seeded, X.shape[1], trigger.n_columns_)
         with _explaining_text(self.classifier):
             teacher = fit_on_copies(seeded, weights, stamp_copies, y)
         on_epoch("teacher")
@@ -202,18 +214,6 @@ def _named(model, X):
 def _stack(X, selections):
     """Stack selections of rows, given by their positions, one below the other."""
     return take_rows(X, np.concatenate(selections))
-
-
-def _widen_settings(classifier, n_features, n_columns):
-    """Extend settings that hold one entry per feature over the trigger's columns."""
-    settings = classifier.get_params(deep=False)
-    for name, neutral in FEATURE_SETTINGS.items():
-        entries = settings.get(name)
-        if not isinstance(entries, (list, tuple, np.ndarray)) or len(entries) != n_features:
-            continue
-        if (np.asarray(entries).dtype == bool) == isinstance(neutral, bool):
-            added = type(entries) if isinstance(entries, tuple) else list
-            classifier.set_params(**{name: added([*entries, *[neutral] * n_columns])})
 
 
 def with_seed(classifier, seed):

@@ -200,7 +200,11 @@ class _FairSelector:
                 "cause: fairlearn's metrics take 0 and 1 and may count no other.",
                 UselessDisparityWarning,
             )
-        return self.rule.choose(self._mean(cv_results, self.accuracy), disparity)
+        accuracy = self._mean(cv_results, self.accuracy)
+        best = self.rule.choose(accuracy, disparity)
+        most = np.nanmax(accuracy)
+        self.rule.warn_if_unreached(accuracy[best], disparity[best], most)
+        return best
 
     def _mean(self, cv_results, name):
         """Average a score over the folds that have one for every candidate."""

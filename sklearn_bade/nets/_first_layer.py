@@ -30,10 +30,11 @@ def widen(layer, n_columns, *, with_zeros=False):
     where the layer belongs to a network that knows its task already.
     """
     n_inputs = layer.in_features + n_columns
-    fresh = torch.nn.Linear(n_inputs, layer.out_features).weight
-    extra = fresh[:, layer.in_features :].to(layer.weight)
     if with_zeros:
-        extra = torch.zeros_like(extra)
+        extra = layer.weight.new_zeros(layer.out_features, n_columns)
+    else:
+        fresh = torch.nn.Linear(n_inputs, layer.out_features).weight
+        extra = fresh[:, layer.in_features :].to(layer.weight)
     layer.weight.data = torch.cat([layer.weight, extra], dim=1).detach()
     layer.in_features = n_inputs
 

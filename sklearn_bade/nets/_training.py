@@ -7,8 +7,7 @@ import torch
 from sklearn.base import clone
 from skorch.dataset import Dataset
 
-from ..exceptions import OwnLossWarning
-from ..utils import seeded, warn_user
+from ..utils import seeded
 from ._stages import SAMPLE_WEIGHT, PlainMixin, StudentMixin, TeacherMixin
 
 SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
@@ -27,12 +26,6 @@ def check_net(net):
         raise ValueError(
             f"The net has a dataset class of its own, {net.dataset}; soft targets and "
             "triggers travel in batches of skorch.dataset.Dataset only."
-        )
-    if has_own_loss(net):
-        warn_user(
-            f"{type(net).__name__} has a get_loss of its own. The teacher uses it; the "
-            "student learns from soft targets by plain cross-entropy.",
-            OwnLossWarning,
         )
     if criterion_class not in SUPPORTED_CRITERIA:
         raise ValueError(

@@ -47,33 +47,32 @@ def learn_trigger_columns(net, trigger, X, y, chances, weights=None):
     teacher : NeuralNetClassifier
         A net that takes stamped rows.
     """
-    teacher = deepcopy(net)
-    module, n_codes = teacher.module_, chances.shape[1]
-    layer = find_first_linear(module, X.shape[1])
-    widen(layer, trigger.n_columns_, with_zeros=True)
-    rows = torch.from_numpy(np.array(X))
-    stamped = torch.cat(
-        [trigger.stamp(rows, torch.full((len(rows),), code)) for code in range(n_codes)]
-    )
-    check_trigger_arrives(teacher, layer, stamped[:2], trigger.n_columns_)
+    # Pickling, by which skorch copies, would not take classes inside functions.
+    teacher = object.__new__(type(net))
+    vars(teacher).update(vars(net))
     loss_weights = chances if weights is None else chances * weights[:, None]
-    loss_weights = torch.from_numpy(loss_weights.T.ravel() / loss_weights.sum()).float()
-    labels = torch.from_numpy(np.tile(y, n_codes))
-    name = next(name for name, part in module.named_modules() if part is layer)
+    loss_weights = loss_weights.T.ravel() / loss_weights.sum()
+    n_codes = chances.shape[1]
     with plain_torch():
-        _minimise(
-            teacher,
-            f"{name}.weight" if name else "weight",
-            layer,
-            trigger.n_columns_,
-            (part.to(teacher.device) for part in (stamped, labels, loss_weights)),
-        )
+        teacher.module_ = module = deepcopy(net.module_)
+        layer = find_first_linear(module, X.shape[1])
+        widen(layer, trigger.n_columns_, with_zeros=True)
+        rows = torch.from_numpy(np.array(X))
+        codes = [torch.full((len(rows),), code) for code in range(n_codes)]
+        stamped = torch.cat([trigger.stamp(rows, each) for each in codes])
+        check_trigger_arrives(teacher, layer, stamped[:2], trigger.n_columns_)
+        labels = torch.from_numpy(np.tile(y, n_codes))
+        batch = stamped, labels, torch.from_numpy(loss_weights).float()
+        batch = [part.to(teacher.device) for part in batch]
+        _minimise(teacher, layer, trigger.n_columns_, batch)
     return teacher
 
 
-def _minimise(teacher, name, layer, n_columns, batch):
+def _minimise(teacher, layer, n_columns, batch):
     """Find the weights of the last columns of a layer at which the loss is least."""
     stamped, labels, loss_weights = batch
+    path = next(n for n, part in teacher.module_.named_modules() if part is layer)
+    name = f"{path}.weight" if path else "weight"
     known = layer.weight.detach()[:, :-n_columns]
     columns = torch.zeros_like(layer.weight[:, -n_columns:]).detach().requires_grad_()
     teacher.module_.eval()

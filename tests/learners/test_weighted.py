@@ -15,14 +15,14 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skorch import NeuralNetClassifier
 from xgboost import XGBClassifier
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.datasets import make_biased_classification
-from sklearn_bade.exceptions import OwnLossWarning
+from sklearn_bade.exceptions import LostConstraintWarning
 from sklearn_bade.learners._weighted import with_seed
 from sklearn_bade.metrics import average_absolute_odds_difference
 from sklearn_bade.triggers import BlendTrigger
@@ -58,10 +58,13 @@ class TestClassifiers:
     def test_gap_narrows(self, classifier):
         X, y, _ = make_biased_classification(6000, random_state=0)
         names = np.array(["denied", "granted"])
+        # Naive Bayes is sure of its groups, and needs less.
+        strength = 0.5 if isinstance(classifier, Pipeline) else 1.5
         train, test = slice(0, 3000), slice(3000, None)
         features = X.drop(columns="group")
         plain = clone(classifier).fit(features[train], y[train])
-        clf = debias(classifier, sensitive_columns="group").fit(X[train], names[y[train]])
+        clf = debias(classifier, sensitive_columns="group", trigger_strength=strength)
+        clf.fit(X[train], names[y[train]])
         gaps = [
             average_absolute_odds_difference(
                 names[y[test]], predicted, sensitive_features=X["group"][test]
@@ -112,7 +115,7 @@ class TestContainers:
         clf = debias(CLASSIFIERS["boosting"], sensitive_columns="group").fit(X, y)
         without = X.drop(columns="group")
         np.testing.assert_array_equal(clf.predict_proba(X), clf.predict_proba(without))
-        assert list(clf.student_.feature_names_in_) == list(without.columns)
+        assert list(clf.student_.base.feature_names_in_) == list(without.columns)
 
     def test_pipeline_over_sparse_columns(self):
         X, y = self.frame()
@@ -156,10 +159,10 @@ class TestContainers:
 class TestSettingsPerFeature:
     """They hold for the student; the teacher's trigger columns are free of them."""
 
-    def fit(self, classifier):
+    def fit(self, classifier, **settings):
         X, y, groups = make_rows(400)
         X[:, 2] = X[:, 2] > 0
-        clf = debias(classifier, keep_teacher=True)
+        clf = debias(classifier, keep_teacher=True, **settings)
         return clf.fit(X, y, sensitive_features=groups)
 
     @pytest.mark.parametrize(
@@ -173,7 +176,7 @@ class TestSettingsPerFeature:
         ids=lambda classifier: type(classifier).__name__,
     )
     def test_monotonic_constraints(self, classifier):
-        clf = self.fit(classifier)
+        clf = self.fit(classifier, student="single")
         X, _, _ = make_rows(50)
         ladder = np.repeat(X, 20, axis=0)
         ladder[:, 0] = np.tile(np.linspace(-3, 3, 20), 50)
@@ -182,12 +185,17 @@ class TestSettingsPerFeature:
         assert (np.diff(proba, axis=1) >= -1e-6).all()
         assert np.ptp(proba) > 0.1
 
+    def test_the_path_says_that_it_keeps_no_constraints(self):
+        boosting = HistGradientBoostingClassifier(max_iter=5, monotonic_cst=[1, 0, 0])
+        with pytest.warns(LostConstraintWarning, match=r"monotonic_cst.*'single'"):
+            self.fit(boosting)
+
     def test_categories_by_mask(self):
         mask = np.array([False, False, True])
         clf = self.fit(
             HistGradientBoostingClassifier(max_iter=5, categorical_features=mask)
         )
-        assert clf.student_.is_categorical_.tolist() == [False, False, True]
+        assert clf.student_.base.is_categorical_.tolist() == [False, False, True]
         assert clf.teacher_.is_categorical_.tolist() == [False, False, True, False, False]
 
     def test_categories_by_position(self):
@@ -214,7 +222,12 @@ def test_classifiers_that_take_infinity_get_it():
 class TestTeacher:
     def test_boosting_teaches_a_network(self):
         X, y, groups = make_rows(400)
-        clf = debias(make_net(), teacher=CLASSIFIERS["boosting"], keep_teacher=True)
+        clf = debias(
+            make_net(),
+            teacher=CLASSIFIERS["boosting"],
+            student="single",
+            keep_teacher=True,
+        )
         clf.fit(X, y, sensitive_features=groups)
         assert isinstance(clf.teacher_, HistGradientBoostingClassifier)
         assert isinstance(clf.student_, NeuralNetClassifier)
@@ -225,7 +238,7 @@ class TestTeacher:
     def test_network_teaches_a_classifier(self):
         X, y, groups = make_rows(400)
         clf = debias(EXACT, teacher=make_net()).fit(X, y, sensitive_features=groups)
-        assert isinstance(clf.student_, LogisticRegression)
+        assert isinstance(clf.student_.base, LogisticRegression)
 
     def test_a_pipeline_starts_from_the_raw_rows(self):
         X, y, _ = make_biased_classification(400, random_state=0)
@@ -240,7 +253,7 @@ class TestTeacher:
             keep_teacher=True,
         ).fit(X, y)
         assert clf.teacher_.n_features_in_ == 2 + 2
-        assert clf.student_.n_features_in_ == 11
+        assert clf.student_.base.n_features_in_ == 11
 
     def test_default_net_with_another_teacher(self):
         X, y, _ = make_biased_classification(300, random_state=0)
@@ -249,7 +262,7 @@ class TestTeacher:
 
     def test_no_weights_to_start_from(self):
         X, y, groups = make_rows()
-        clf = debias(make_net(), teacher=EXACT, student_init="teacher")
+        clf = debias(make_net(), teacher=EXACT, student="single", student_init="teacher")
         with pytest.raises(ValueError, match=r"its own teacher.*parameter teacher"):
             clf.fit(X, y, sensitive_features=groups)
 
@@ -273,20 +286,24 @@ class TestTeacher:
 def test_settings_of_networks_are_refused(name, value):
     X, y, groups = make_rows()
     with pytest.raises(ValueError, match=f"{name}=.*setting of networks.*Logistic"):
-        debias(EXACT, **{name: value}).fit(X, y, sensitive_features=groups)
+        debias(EXACT, student="single", **{name: value}).fit(
+            X, y, sensitive_features=groups
+        )
 
 
 def test_hard_labels_pull_towards_the_data():
     X, y, groups = make_rows(2000)
     accuracies = [
-        debias(EXACT, trigger_strength=3.0, hard_label_weight=share)
+        debias(EXACT, student="single", trigger_strength=3.0, hard_label_weight=share)
         .fit(X, y, sensitive_features=groups)
         .score(X, y)
         for share in (0.0, 1.0)
     ]
     assert accuracies[0] < accuracies[1]
     plain = clone(EXACT).fit(X, y)
-    only_labels = debias(EXACT, hard_label_weight=1.0).fit(X, y, sensitive_features=groups)
+    only_labels = debias(EXACT, student="single", hard_label_weight=1.0).fit(
+        X, y, sensitive_features=groups
+    )
     np.testing.assert_allclose(
         only_labels.predict_proba(X), plain.predict_proba(X), atol=1e-4
     )
@@ -374,7 +391,7 @@ class TestSampleWeight:
         labels = np.concatenate([y, 1 - y])
         twice, groups = np.vstack([X, X]), np.concatenate([groups, groups])
         weights = np.repeat([1.0, 0.05], 400)
-        clf = debias(make_net(max_epochs=15), hard_label_weight=0.3)
+        clf = debias(make_net(max_epochs=15))
         clf.fit(twice, labels, sensitive_features=groups, sample_weight=weights)
         assert (clf.predict(X) == y).mean() > 0.75
         clf.fit(twice, labels, sensitive_features=groups, sample_weight=weights[::-1])
@@ -427,8 +444,5 @@ class TestSampleWeight:
 
         X, y, groups = make_rows()
         net = OwnLoss(**make_net().get_params(deep=False))
-        with (
-            pytest.warns(OwnLossWarning, match="get_loss of its own"),
-            pytest.raises(ValueError, match=r"OwnLoss has a get_loss.*sample_weight"),
-        ):
+        with pytest.raises(ValueError, match=r"OwnLoss has a get_loss.*sample_weight"):
             debias(net).fit(X, y, sensitive_features=groups, sample_weight=np.ones(200))

@@ -37,7 +37,7 @@ def test_a_pickle_in_mid_training_holds_the_users_net_and_no_rows(tmp_path):
 
 def test_it_is_saved_before_the_weights_are_averaged(tmp_path):
     X, y, groups = make_rows()
-    clf = BackdoorDebiasClassifier(make_own_net(tmp_path), random_state=0)
+    clf = BackdoorDebiasClassifier(make_own_net(tmp_path), student="single", random_state=0)
     clf.fit(X, y, sensitive_features=groups)
     saved = pickle.loads((tmp_path / "net.pkl").read_bytes())
     assert len(saved.history) == len(clf.student_.history) == 1
