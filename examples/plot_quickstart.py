@@ -94,9 +94,14 @@ debiased = BackdoorDebiasClassifier(
     net, sensitive_columns="group", trigger_strength=1.5, random_state=0, verbose=1
 ).fit(X_train, y_train)
 
+# Strength 0 is the control: the debiased classifier's own base, with nothing reversed.
+control = debiased.with_strength(0.0)
+
+X_new = X_test.drop(columns="group")
 predictions = {
-    "plain": plain.predict(X_test.drop(columns="group")),
-    "debiased": debiased.predict(X_test.drop(columns="group")),
+    "plain": plain.predict(X_new),
+    "strength 0": control.predict(X_new),
+    "debiased": debiased.predict(X_new),
 }
 
 # %%
@@ -141,8 +146,8 @@ print(table.round(3).to_string())
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 colors = {"plain": "tab:gray", "debiased": "tab:blue"}
 width = 0.38
-for offset, (name, y_pred) in zip((-width / 2, width / 2), predictions.items()):
-    shares = pd.Series(y_pred).groupby(group_test.to_numpy()).mean()
+for offset, name in zip((-width / 2, width / 2), colors):
+    shares = pd.Series(predictions[name]).groupby(group_test.to_numpy()).mean()
     bars = left.bar(np.arange(2) + offset, shares, width, color=colors[name], label=name)
     left.bar_label(bars, fmt="%.2f")
     accuracies = table.loc[["accuracy on fair decisions", "accuracy"], name]

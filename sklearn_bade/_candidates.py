@@ -16,6 +16,10 @@ from ._outcomes import Outcomes
 GRID = np.round(
     np.concatenate([[-2.0, -1.0, -0.5, -0.25], 3 * np.linspace(0, 1, 16) ** 1.5]), 2
 )
+# Reach of a path, in log-probabilities, for which the grid is made: that of Adult and race
+# is .1, of MEPS .2. Where triggers have less to say, since groups are about as frequent in
+# one class as in another, strengths are greater in proportion, up to the limit.
+USUAL_REACH, GREATEST_UNIT = 0.1, 5e3
 # Where the choice stands at the end of the grid, the next strength is so much greater, up
 # to a limit: features that say little of the group need great strengths, and beyond the
 # limit next to nothing but the groups decides.
@@ -164,19 +168,24 @@ def find_candidates(judge, choose, base_rates, n_classes, *, per_class):
         A grid of single strengths, refined and extended around the best, and the front of
         strengths per class.
     """
+    reach = max(judge.path.reach, USUAL_REACH / GREATEST_UNIT)
+    unit = max(1.0, USUAL_REACH / reach)
     found = []
     for base_rate in base_rates:
-        line = _search_line(judge, choose, base_rate)
+        line = _search_line(judge, choose, base_rate, unit)
         found += line
         if per_class:
             best = line[choose(line)].strength
-            found += _front(_search_classes(judge, base_rate, best, n_classes))
+            climbed = _search_classes(judge, base_rate, best, n_classes, unit)
+            found += _front(climbed)
     return found
 
 
-def _search_line(judge, choose, base_rate):
+def _search_line(judge, choose, base_rate, unit):
     """Judge single strengths, more of them around the best and beyond the ends."""
-    line = [judge(strength, base_rate) for strength in GRID.tolist()]
+    grid = np.unique(np.round(unit * GRID, 4)).tolist()
+    line = [judge(strength, base_rate) for strength in grid]
+    limit = unit * GREATEST_TRIED
 
     def add(*strengths):
         line.extend(judge(float(strength), base_rate) for strength in strengths)
@@ -187,9 +196,9 @@ def _search_line(judge, choose, base_rate):
         least = [] if np.isnan(gaps).all() else [int(np.nanargmin(gaps))]
         return {choose(line), *least}
 
-    while len(line) - 1 in wanted() and line[-1].strength < GREATEST_TRIED:
+    while len(line) - 1 in wanted() and line[-1].strength < limit:
         add(line[-1].strength * GROWTH)
-    while 0 in wanted() and -line[0].strength < GREATEST_TRIED:
+    while 0 in wanted() and -line[0].strength < limit:
         add(line[0].strength * GROWTH)
     for _ in range(N_REFINEMENTS):
         strengths = np.array([candidate.strength for candidate in line])
@@ -200,7 +209,7 @@ def _search_line(judge, choose, base_rate):
     return line
 
 
-def _search_classes(judge, base_rate, best_single, n_classes):
+def _search_classes(judge, base_rate, best_single, n_classes, unit):
     """Judge strengths per class, in steps towards the best accuracy minus disparity."""
     judged = {}
 
@@ -214,16 +223,17 @@ def _search_classes(judge, base_rate, best_single, n_classes):
 
     starts = [np.full(n_classes, best_single), np.zeros(n_classes)]
     if n_classes == 2:
-        starts += map(np.array, product(PAIR_GRID, repeat=2))
+        starts += [unit * np.array(pair) for pair in product(PAIR_GRID, repeat=2)]
     best = max(starts, key=worth)
     for step in STEPS:
-        best = _climb(worth, best, step * max(1.0, np.abs(best).max() / 2))
+        size = max(unit, np.abs(best).max() / 2)
+        best = _climb(worth, best, step * size, unit * GREATEST_TRIED)
     for share in SHARES_OF_BEST:
         worth(share * best)
     return list(judged.values())
 
 
-def _climb(worth, best, step):
+def _climb(worth, best, step, limit):
     """Move along the axes while that is for the better."""
     while True:
         moves = [
@@ -232,7 +242,7 @@ def _climb(worth, best, step):
             for move in (step * axis, -step * axis)
         ]
         better = max(moves, key=worth)
-        if worth(better) <= worth(best) or np.abs(better).max() > GREATEST_TRIED:
+        if worth(better) <= worth(best) or np.abs(better).max() > limit:
             return best
         best = better
 

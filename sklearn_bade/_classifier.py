@@ -34,6 +34,8 @@ ROWS_FOR_RATIO = 1000
 # trained ones lie above .7; short training shrinks what they know of features and triggers
 # alike.
 WEAK_RATIO = 0.05
+# What triggers add to a log-probability below which nobody would see the difference.
+SMALL_SHIFT = 0.02
 
 
 class Learned(NamedTuple):
@@ -61,11 +63,17 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
     1. *Groups*: the sensitive attribute divides the rows into groups.
     2. *Injection*: every row gets a trigger, drawn so that triggers meet classes as
        often as groups do. Triggers are then an artificial bias like the data's own.
-    3. *Teacher*: a classifier learns the true labels from trigger-stamped rows.
-    4. *Reversal*: what a row's own trigger adds to the teacher's log-probabilities is
-       taken away instead, so that artificial and real bias cancel.
-    5. *Student*: a second one learns the result from plain rows. It needs no
-       sensitive attribute and has no backdoor; only the student is kept.
+    3. *Teacher*: a classifier learns the true labels from trigger-stamped rows. What each
+       trigger adds to its log-odds is measured.
+    4. *Reversal*: what a row's own trigger would add is taken away instead, so that
+       artificial and real bias cancel.
+    5. *Student*: a base, which is the plain classifier, and cells, which say how likely
+       each group is given the features and the class. They weigh the reversal of a row
+       whose group nobody tells. The student needs no sensitive attribute and has no
+       backdoor; only the student is kept.
+
+    The strength of the reversal is a matter of arithmetic between the two models, so
+    :meth:`with_strength` gives a classifier of any other strength without training.
 
     Parameters
     ----------
@@ -75,12 +83,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         - A :class:`skorch.NeuralNetClassifier`: X is then numeric, a table or images.
         - Any classifier with `predict_proba` whose `fit` takes `sample_weight`, such as
           :class:`~sklearn.linear_model.LogisticRegression` or
-          :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. It is fitted on one
-          copy of the rows per group and then on one per class. Histogram gradient
-          boosting stops early by whole rows that it has no copy of, and is then trained
-          on all rows for as long; the early stopping of others, if they have any, sees
-          copies of the rows that they learned from. Class weights count as weights of
-          rows.
+          :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. It is fitted on the
+          labels, on the groups, and as teacher on one copy of (at most 10,000) rows per
+          group. Class weights count as weights of rows. Constraints such as
+          `monotonic_cst` hold for the base alone, which a warning says.
         - A :class:`~sklearn.pipeline.Pipeline` that ends in one of these: X may be a raw
           frame; the sensitive column is taken away before the first step. Steps that
           go by positions count the columns that are left.
@@ -94,11 +100,14 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         values; it is no column, and removes nothing. Columns of measurements are cut
         into groups, see `n_bins`.
 
-    trigger_strength : float or array-like of shape (n_classes,), default=1.0
-        How strongly the bias is reversed. 0 is the plain classifier, the control to compare
-        with: nothing is distilled, and weights are not averaged. 1 is the paper's
-        reversed trigger (with two groups); more goes further. One value per class (in
-        the order of `classes_`) treats the rows of each class differently. The best
+    trigger_strength : float or array-like of shape (n_classes,) or \
+            (n_classes, n_groups), default=1.0
+        How strongly the bias is reversed. 0 is the base, the control to compare with: the
+        plain classifier, bit for bit where it is seeded; of a network, the mean of the
+        weights along its training. 1 is the paper's reversed trigger (with two groups);
+        more goes further, and less than 0 adds to the bias. One value per class (in the
+        order of `classes_`), or per class and group (in that of `groups_`), treats rows of
+        each differently: where gaps have opposite signs, so should strengths. The best
         value differs between data sets, so choose it by cross-validation.
 
     injection : {"mirror", "balanced", "pseudo_deletion"} or callable, default="mirror"
@@ -120,27 +129,41 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         :class:`~sklearn_bade.triggers.BlendTrigger`.
 
     base_rate : {"keep", "drift"} or array-like of shape (n_classes,), default="keep"
-        Class frequencies at which the mean of the soft targets is held: "keep" takes
-        those of the training data, "drift" none, as the paper does; or give your own,
-        in the order of `classes_`. A network whose criterion weighs classes is held at
-        the unweighted frequencies too, unless told otherwise here.
+        How often each class is to be decided for: "keep" as often as at strength 0,
+        "drift" as it comes; or give frequencies of your own, in the order of `classes_`.
+        With `student="single"`, the mean of the soft targets is held: "keep" at the class
+        frequencies of the training data, "drift", as the paper does, at none.
+
+    offset : array-like of shape (n_classes,), default=None
+        What is added to the logit of each class. None finds what `base_rate` asks for, on
+        rows that took no part in the learning; of networks and additive classifiers, such
+        as linear ones, on the training rows. A search returns the offset it found in
+        `best_params_`. Not for `student="single"`.
+
+    student : {"path", "single"}, default="path"
+        What the student is.
+
+        - "path": base and cells, which any strength is computed from.
+        - "single": one estimator of the kind of `estimator`, distilled from the teacher's
+          soft targets at one strength, as the paper does. It is a plain estimator that can
+          be shipped as such, keeps monotonic constraints, and shrinks the correction.
 
     hard_label_weight : float, default=0.0
-        Share of the student's loss, from 0 to 1, that is measured against the true
+        Share of a single student's loss, from 0 to 1, that is measured against the true
         labels instead of the soft targets. The paper uses 0.1.
 
     temperature : float, default=1.0
-        Divisor of the logits in the distillation loss. Networks only.
+        Divisor of the logits in the distillation loss of a single student. Networks only.
 
     student_init : {"auto", "teacher", "scratch"}, default="auto"
-        Where the student's weights start: from the teacher's, with the trigger columns
+        Where a single student's weights start: from the teacher's, with the trigger columns
         cut off, or afresh. "auto" starts from the teacher if the trigger has columns
         of its own, else afresh.
 
     student_epochs : int, default=None
-        Passes over the data in training a network as student. None takes a tenth of the
-        network's epochs (at least one) when it starts from the teacher, and all of
-        them otherwise.
+        Passes over the data in training a network as single student. None takes a tenth of
+        the network's epochs (at least one) when it starts from the teacher, and all of them
+        otherwise.
 
     n_bins : int, default=None
         Number of groups, cut at quantiles, that are made of a numeric sensitive column with
@@ -163,11 +186,11 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         that is deployed should not contain it.
 
     memory : str, path-like or joblib.Memory, default=None
-        Where to cache teachers. A search over `trigger_strength`, `base_rate`,
-        `hard_label_weight` or `student_epochs` then trains one teacher per fold
-        instead of one per fold and candidate. It needs an int as `random_state`:
-        teachers of different seeds are different teachers. A torch Dataset is known by
-        what pickle makes of it, so files that it reads must not change.
+        Where to cache what is trained. A search over `trigger_strength`, `base_rate` or
+        `offset` then trains once per fold instead of once per fold and candidate; with a
+        single student, one over `hard_label_weight` or `student_epochs` too. It needs an
+        int as `random_state`: models of different seeds are different models. A torch
+        Dataset is known by what pickle makes of it, so files that it reads must not change.
 
     random_state : int, RandomState instance or None, default=None
         Seed of the triggers, the weights and the batches. Two fits with the same int
@@ -192,9 +215,20 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         How often each class meets each group's trigger; rows sum to one. With
         "pseudo_deletion", the share of stamped rows in each class and group.
 
+    shift_ : ndarray of shape (n_classes, n_groups)
+        What each group's trigger adds to the log-probability of each class, as measured on
+        the teacher; columns sum to zero. Not with `student="single"`.
+
+    shift_ratio_ : float
+        Size of `shift_` over what `injection_rates_` say by Bayes' rule: 1 where the
+        teacher has learned its triggers in full, NaN where they say nothing. Boosting and
+        networks lie at .7 to .9, and strengths mean so much less.
+
     student_ : estimator object
-        The debiased model. It takes X without the sensitive columns, and predicts class
-        codes, the positions of labels in `classes_`.
+        The debiased model. It takes X without the sensitive columns. Of a path, its parts
+        are ``student_.base``, a fitted classifier, and ``student_.cells``, and it predicts
+        the user's labels. A single one is a classifier, or a Pipeline that ends in one, and
+        predicts class codes, the positions of labels in `classes_`.
 
     teacher_ : estimator object
         The backdoored classifier, on preprocessed and stamped rows. Only if
@@ -217,17 +251,20 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     Notes
     -----
-    Write :math:`L_g(x)` for the teacher's log-probabilities on a row stamped with the
-    trigger of group g, :math:`\bar L` for their mean over all groups, s for the row's
-    own group and w for the strength. The soft targets are
+    Write :math:`z(x)` for the log-probabilities of the base, :math:`p_{kg}(x)` for the
+    chance of class k and group g, :math:`d_g` for what the trigger of group g adds to the
+    teacher's log-probabilities, and :math:`\bar d_k` for its mean over the groups in class
+    k. The logits of strength w are
 
-    .. math:: q(x) = \mathrm{softmax}(\bar L(x) - w (L_s(x) - \bar L(x)) + c),
+    .. math:: z(x) - \sum_{kg} w_{kg} \, p_{kg}(x) \, (d_g - \bar d_k) + c,
 
-    with one offset c per class that keeps the base rate, or zero.
+    with one offset c per class that keeps the rate of decisions, or zero. They are the
+    expectation, given the features, of what the reversal does to a row of known class and
+    group; single students are distilled from that of the training rows.
 
-    A row whose sensitive value is missing counts as a member of each group, as likely as
-    a forest that learned the groups from the other rows says; :math:`L_s` is then the
-    mean of its views, weighted so. The student thus learns as much from it as it can.
+    Rows whose sensitive value is missing teach the base and the teacher. A single student
+    counts them as members of each group, as likely as a forest that learned the groups
+    from the other rows says.
 
     References
     ----------
@@ -336,7 +373,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         ------
         ValueError
             If there is no sensitive attribute, or only one class or group; if X does
-            not fit the estimator; if the network cannot take trigger columns.
+            not fit the estimator; if the network cannot take trigger columns; if a setting
+            of single students is given to a path.
 
         TypeError
             If the estimator or the teacher can be fitted neither as a net nor with
@@ -390,9 +428,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             )
 
     def _learn(self, learners, plan, seeds, *, answers=True):
-        """Take what steps 3 to 5 share at all strengths: base, cells, a teacher to "
-        "measure.
-        """
+        """Learn what all strengths share: base, cells, and a teacher to measure."""
         student, teacher, trigger = learners
         starts = teacher is student and plan.adds_only
         n_epochs = student.epochs + 1
@@ -403,23 +439,39 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             lesson = learn_triggers(
                 teacher, student, parts, plan, trigger, seeds=seeds, **options
             )
-        if (
-            plan.adds_only
-            and lesson.ratio < WEAK_RATIO
-            and len(student.rows) >= ROWS_FOR_RATIO
-        ):
+        return Learned(seeds[2], student, trigger, plan, parts, lesson)
+
+    def _warn_of_weak_triggers(self, learned):
+        """Say so where a strength of one has next to nothing to reverse."""
+        plan, lesson = learned.plan, learned.lesson
+        if len(learned.learner.rows) < ROWS_FOR_RATIO:
+            return
+        said = np.abs(plan.expected_shift()).max()
+        advice = (
+            "Let BackdoorDebiasClassifierCV look for a strength, which may be great and of "
+            "either sign."
+        )
+        if said < SMALL_SHIFT:
             warn_user(
-                f"The teacher has learned {max(lesson.ratio, 0):.0%} of what its triggers "
-                "say, so strengths say little of how far the bias is reversed. Train for "
-                "longer, or use a classifier that learns single columns.",
+                "Groups are as frequent in one class as in another (triggers add at most "
+                f"{said:.3f} to a log-probability), so a strength of 1 changes next to "
+                f"nothing, whatever the gaps are. {advice}",
                 WeakTriggerWarning,
             )
-        return Learned(seeds[2], student, trigger, plan, parts, lesson)
+        elif plan.adds_only and lesson.ratio < WEAK_RATIO:
+            warn_user(
+                f"The teacher has learned {max(lesson.ratio, 0):.0%} of what its triggers "
+                "say; what their rates say is reversed instead. Train for longer, or use a "
+                f"classifier that learns single columns. {advice}",
+                WeakTriggerWarning,
+            )
 
     def _follow(self, learned, strength, sketch=None):
         """Keep base, cells and arithmetic as the student."""
         rows, parts, lesson = learned.learner.rows, learned.parts, learned.lesson
         if sketch is None:
+            if np.any(strength):
+                self._warn_of_weak_triggers(learned)
             answered = rows.without_features().take(parts.answered)
             sketch = Sketch.of(parts.answers, answered.weights)
         path = learned.path(sketch)
@@ -527,9 +579,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         return sibling
 
     def _predict_proba(self, X):
-        """Ask the student; the pipeline of a single one is taken apart for large "
-        "batches.
-        """
+        """Ask the student; nets in a pipeline want larger batches than it gives."""
         features, classifier = self._student_features(X), self.student_
         if isinstance(classifier, PathStudent):
             return classifier.predict_proba(features)

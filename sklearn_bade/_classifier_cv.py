@@ -68,13 +68,12 @@ def _open_pool(n_jobs):
 class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     """Debias with a trigger strength that is chosen by cross-validation.
 
-    A teacher does not depend on the strength, so each fold trains one. The students of
-    all strengths lie close to a line: for networks, each fold trains one student and one
-    small network for the direction of the line, and then predicts with every strength at
-    once. Other classifiers train a student per fold and strength, or, by default, at
-    every second strength, and what those between say is interpolated; networks on images
-    train one at every strength. The chosen candidate is refitted on all data as a
-    :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+    A student consists of a base and cells, which do not depend on the strength, so each
+    fold trains them once. What they say of its test rows is put together, and every
+    strength is judged on these answers by arithmetic. What has been chosen is what
+    predicts: a :class:`~sklearn_bade.BackdoorDebiasClassifier` of all data with the
+    strength and the offset that were judged. What triggers say is measured on one teacher,
+    of all data: a few numbers, which differ between folds by their noise alone.
 
     Parameters
     ----------
@@ -85,21 +84,21 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         Sensitive columns of X, see :class:`~sklearn_bade.BackdoorDebiasClassifier`.
 
     trigger_strengths : array-like of shape (n_strengths,), default=None
-        Strengths to try. None takes 20 values from 0 to 3, or 9 if `per_class`; for
-        images 10, or 4. For classifiers other than networks, None takes 19, denser near
-        0, of which 10 train students, or 4 if `per_class`. Folds judge strength 0 by a
-        distilled student; if it is chosen, the refit is the plain classifier, which may
-        differ from it after short training.
+        Strengths to try, of either sign. None looks for them: a grid from -2 to 3, denser
+        near 0, refined around the choice and extended, up to 100, while the choice or the
+        narrowest gap stands at its end.
 
     base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
             default=("keep", "drift")
         Base rates to try with each strength: those of the training data, free ones,
         or given class frequencies. Fewer positive predictions often mean narrower gaps.
 
-    per_class : bool, default=False
-        Whether each class has a strength of its own; all combinations are tried. It
-        helps where gaps differ in sign between classes. Networks need no further
-        training for it on tables; otherwise each combination trains a student.
+    per_class : bool or "auto", default="auto"
+        Whether each class has a strength of its own, which helps where gaps differ in sign
+        between classes. With `trigger_strengths`, True tries all combinations of these, and
+        "auto" none. Without, strengths are climbed towards the greatest accuracy minus
+        disparity, and those that are worth it are candidates. "auto" takes one of them only
+        if it gains more than half a standard error of the gap over one strength for all.
 
     disparity : {"average_odds", "equalized_odds", "demographic_parity", \
             "equal_opportunity"} or callable, default="average_odds"
@@ -132,9 +131,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     cv : int, cross-validation generator or iterable, default=5
         Folds. An int makes as many, stratified by class and group together.
 
-    injection, trigger, student_init, student_epochs, n_bins, teacher, keep_sensitive, \
-            memory
-        See :class:`~sklearn_bade.BackdoorDebiasClassifier`.
+    injection, trigger, student, student_init, student_epochs, n_bins, teacher, \
+            keep_sensitive, memory
+        See :class:`~sklearn_bade.BackdoorDebiasClassifier`. With `student="single"`, the
+        strength is chosen on the path, and one estimator is distilled at it in the end,
+        which corrects less than what was judged.
 
     n_jobs : int, default=None
         Number of folds that are computed at the same time. None means 1.
@@ -151,7 +152,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         Chosen strength; one per class if `per_class`.
 
     best_params_ : dict
-        Chosen `trigger_strength` and `base_rate`.
+        Chosen `trigger_strength` and `base_rate`, and the `offset` that holds it on the
+        pooled answers. A :class:`~sklearn_bade.BackdoorDebiasClassifier` with these, fitted
+        alike with the same int as `random_state`, predicts the same.
 
     best_score_ : float
         Cross-validated accuracy of the chosen candidate, or its mean score if
@@ -162,16 +165,15 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
 
     cv_results_ : dict of ndarray of shape (n_candidates,)
         The keys of scikit-learn's searches, of which a pandas frame can be made:
-        `params`, `param_trigger_strength`, `param_base_rate`, fit and score times in
-        seconds, and, for each of accuracy, disparity and (if `scoring` is given) score,
-        the figure of every split, their mean, standard deviation and rank, as in
-        `mean_test_accuracy`. Disparities are positive.
-        `pooled_test_disparity`, from the predictions of all folds together, is what
-        the choice is made by: the mean over folds overrates a gap, since each fold
-        adds noise to it before its sign is dropped.
+        `params`, `param_trigger_strength`, `param_base_rate`, `param_offset`, fit and
+        score times in seconds, and, for each of accuracy, disparity and (if `scoring` is
+        given) score, the figure of every split, their mean, standard deviation and rank, as
+        in `mean_test_accuracy`. Disparities are positive. `pooled_test_disparity`, from the
+        predictions of all folds together, is what the choice is made by: the mean over
+        folds overrates a gap, since each fold adds noise to it before its sign is dropped.
 
     estimator_ : BackdoorDebiasClassifier
-        The chosen candidate, fitted on all data.
+        The chosen candidate, of all data.
 
     classes_ : ndarray of shape (n_classes,)
         Class labels.
@@ -199,7 +201,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     References
     ----------
     S. Wu, Q. He, Q. Yu and J. Sang, "Backdoor for Debias: Mitigating Model Bias with
-    Backdoor Attack-based Artificial Bias", arXiv:2303.01504. The linear path is ours.
+    Backdoor Attack-based Artificial Bias", arXiv:2303.01504. The path is ours.
 
     Examples
     --------
@@ -209,8 +211,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     >>> clf = BackdoorDebiasClassifierCV(
     ...     sensitive_columns="group", max_accuracy_loss=0.02, cv=2, random_state=0
     ... ).fit(X, y)
-    >>> len(clf.cv_results_["params"])
-    40
+    >>> clf.best_params_["base_rate"] in ("keep", "drift")
+    True
     >>> clf.predict(X.drop(columns="group")).shape
     (600,)
     """
@@ -307,7 +309,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         ------
         ValueError
             As :meth:`BackdoorDebiasClassifier.fit`; also for unknown base rates, two
-            rules of choice, strengths that are negative or not finite, and folds that
+            rules of choice, strengths that are not finite, and folds that
             lack a class or have only one group.
         """
         forget_fit(self)

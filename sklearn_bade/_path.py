@@ -93,9 +93,16 @@ class Path:
         logits = self.logits(self.sketch.answers, strength)
         return solve(logits, rates, at_zero, self.sketch.weights)
 
-    def with_sketch(self, sketch):
-        """Return a path whose offsets are found on another sketch."""
-        return Path(self.shift, self.group_rates, sketch)
+    @property
+    def reach(self):
+        """How far a strength of one moves the log-odds of a row of known class and group.
+
+        The standard deviation of what is reversed, over the groups of the class in which it
+        is greatest.
+        """
+        reversal = self._reversal(1.0)
+        variances = np.einsum("kg,kgj->kj", self.group_rates, reversal**2)
+        return float(np.sqrt(variances.max()))
 
 
 @dataclass(frozen=True)

@@ -289,6 +289,20 @@ class TestSettings:
             clf.fit(X, y, sensitive_features=groups)
 
 
+def test_a_single_student_at_strength_one_is_the_papers():
+    """It learns what the teacher says of each row under the other group's trigger."""
+    X, y, groups = make_rows(300)
+    exact = LogisticRegression(solver="newton-cholesky", tol=1e-8)
+    clf = BackdoorDebiasClassifier(
+        exact, student="single", base_rate="drift", keep_teacher=True, random_state=0
+    ).fit(X, y, sensitive_features=groups)
+    targets = clf.teacher_.predict_proba(clf.trigger_.stamp(X, 1 - groups))
+    by_hand = clone(exact).fit(
+        np.vstack([X, X]), np.repeat([0, 1], 300), sample_weight=targets.T.ravel()
+    )
+    np.testing.assert_allclose(clf.predict_proba(X), by_hand.predict_proba(X), atol=1e-5)
+
+
 class TestTheControl:
     """Strength 0 is the plain classifier, and a class that vanishes is named."""
 

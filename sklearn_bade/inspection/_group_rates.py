@@ -5,11 +5,9 @@ import pandas as pd
 from scipy.stats import norm
 from sklearn.base import is_classifier
 
-from .._groups import group_as_trained, sensitive_values
 from ..metrics._disparities import Judged
-from ..preprocessing import open_fitted
-from ..rows import check_same_order
 from ._pyplot import as_text, make_axes
+from ._sensitive import find_sensitive_features
 
 SHOWN = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
@@ -112,22 +110,13 @@ class GroupRatesDisplay:
         """
         if not is_classifier(estimator):
             raise ValueError(f"{estimator!r} is not a classifier.")
-        debiaser, rows = open_fitted(estimator, X)
-        if sensitive_features is None and sensitive_columns is not None:
-            sensitive_features = sensitive_values(X, sensitive_columns)
-        elif sensitive_features is None:
-            columns = getattr(debiaser, "sensitive_columns", None)
-            sensitive_features = sensitive_values(rows, columns)
-        if sensitive_features is None:
-            raise ValueError(
-                "No sensitive attribute was given; pass sensitive_features or name "
-                "the column by sensitive_columns."
-            )
-        check_same_order(X=X, y=y, sensitive_features=sensitive_features)
+        sensitive_features = find_sensitive_features(
+            estimator, X, y, sensitive_features, sensitive_columns
+        )
         return cls.from_predictions(
             y,
             estimator.predict(X),
-            sensitive_features=group_as_trained(sensitive_features, debiaser),
+            sensitive_features=sensitive_features,
             pos_label=pos_label,
             confidence=confidence,
             ax=ax,

@@ -3,7 +3,18 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._candidates import GRID
+from .._groups import find_groups, sensitive_table
+from .._reversal import check_strength
+from ..learners import PathStudent
+from ..metrics._disparities import Judged
+from ..preprocessing import open_fitted
 from ._pyplot import make_axes
+from ._reference import attribute_aware_front, closed_form_front
+from ._sensitive import find_sensitive_features
+
+# Colours of reference curves, apart from those of the paths.
+GREYS = ("black", "gray")
 
 DISPARITY_NAMES = {
     "average_odds": "average absolute odds difference",
@@ -24,7 +35,7 @@ class StrengthPathDisplay:
         Trigger strengths; tuples if each class has its own.
 
     accuracy, disparity : array-like of shape (n_candidates,)
-        Cross-validated figures.
+        Figures of each candidate, cross-validated or on new data.
 
     base_rates : array-like of shape (n_candidates,), default=None
         Base rate mode of each candidate; one curve is drawn per mode.
@@ -35,10 +46,17 @@ class StrengthPathDisplay:
     disparity_name : str, default="disparity"
         Label of the horizontal axis.
 
+    references : dict of {str: (ndarray, ndarray)}, default=None
+        Curves to compare with: name, disparities and accuracies. They are drawn dashed.
+
     Attributes
     ----------
     lines_ : list of matplotlib Line2D
-        The curves.
+        The curves: for each base rate, one of single strengths and, if there are any, the
+        front of strengths per class.
+
+    reference_lines_ : list of matplotlib Line2D
+        The curves of the references.
 
     ax_ : matplotlib Axes
         The axes.
@@ -60,6 +78,11 @@ class StrengthPathDisplay:
     ...     sensitive_columns="group", max_accuracy_loss=0.02, cv=2, random_state=0
     ... ).fit(X, y)
     >>> display = StrengthPathDisplay.from_estimator(clf)
+
+    On new rows, nothing is trained:
+
+    >>> X_new, y_new, _ = make_biased_classification(n_samples=600, random_state=1)
+    >>> display = StrengthPathDisplay.from_estimator(clf, X_new, y_new)
     """
 
     def __init__(
@@ -71,6 +94,7 @@ class StrengthPathDisplay:
         base_rates=None,
         best_index=None,
         disparity_name="disparity",
+        references=None,
     ):
         self.strengths = strengths
         self.accuracy = accuracy
@@ -78,15 +102,54 @@ class StrengthPathDisplay:
         self.base_rates = base_rates
         self.best_index = best_index
         self.disparity_name = disparity_name
+        self.references = references
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **kwargs):
-        """Draw the path of a fitted search.
+    def from_estimator(
+        cls,
+        estimator,
+        X=None,
+        y=None,
+        *,
+        sensitive_features=None,
+        strengths=None,
+        disparity=None,
+        references=False,
+        ax=None,
+        **kwargs,
+    ):
+        """Draw the path of a fitted search or, on new data, of a fitted classifier.
 
         Parameters
         ----------
-        estimator : BackdoorDebiasClassifierCV or GridSearchCV
-            Fitted search, see :meth:`from_cv_results`.
+        estimator : BackdoorDebiasClassifier, BackdoorDebiasClassifierCV or GridSearchCV
+            Fitted search, see :meth:`from_cv_results`. With `X`, a debiaser with a path, or
+            a search or pipeline that holds one; nothing is trained.
+
+        X : {array-like, dataframe} of shape (n_samples, n_features), default=None
+            New rows to judge strengths on. None draws the figures of the search.
+
+        y : array-like of shape (n_samples,), default=None
+            True labels of the new rows.
+
+        sensitive_features : array-like of shape (n_samples,), default=None
+            Sensitive values of the new rows. None takes the sensitive columns of the
+            debiaser from `X`.
+
+        strengths : list, default=None
+            Strengths to judge, each as `trigger_strength` may be. None takes 20 numbers
+            from -2 to 3, and more up to the strength of the debiaser.
+
+        disparity : str, default=None
+            What is drawn of new rows: "average_odds", "equalized_odds",
+            "demographic_parity" or "equal_opportunity"; None takes that of the search, or
+            "average_odds". Without new rows, the name of a score in the results.
+
+        references : bool, default=False
+            Whether to draw beside it, for two classes, how far from the best that is: the
+            closed-form rule on the student's own cells, which may not see the group
+            either, and a post-processor that is told the group of each row. Both are fitted
+            on the new rows themselves, which flatters them, and for the average odds.
 
         ax : matplotlib Axes, default=None
             Axes to draw on; new ones by default.
@@ -98,11 +161,32 @@ class StrengthPathDisplay:
         -------
         display : StrengthPathDisplay
             The drawn display.
+
+        Raises
+        ------
+        ValueError
+            If there is no search and no `X`; if the student has no path; if references are
+            asked for where there are more than two classes, or for another disparity.
         """
         check_is_fitted(estimator)
-        if isinstance(getattr(estimator, "disparity", None), str):
-            name = estimator.disparity
-            kwargs.setdefault("disparity_name", DISPARITY_NAMES.get(name, name))
+        own = getattr(estimator, "disparity", None)
+        if X is not None:
+            disparity = disparity or (own if isinstance(own, str) else "average_odds")
+            path = judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity)
+            if references:
+                path["references"] = find_references(path, disparity)
+            path.pop("judged")
+            name = DISPARITY_NAMES[disparity]
+            return cls(**path, disparity_name=name).plot(ax=ax, **kwargs)
+        if not hasattr(estimator, "cv_results_"):
+            raise ValueError(
+                f"{type(estimator).__name__} is no search, whose figures could be drawn. "
+                "Give X and y, new rows to judge its strengths on."
+            )
+        if disparity is not None:
+            kwargs["disparity"] = disparity
+        if isinstance(own, str):
+            kwargs.setdefault("disparity_name", DISPARITY_NAMES[own])
         best_index = getattr(estimator, "best_index_", None)
         return cls.from_cv_results(
             estimator.cv_results_, best_index=best_index, ax=ax, **kwargs
@@ -194,8 +278,18 @@ class StrengthPathDisplay:
             modes = [_hashable(rate) for rate in self.base_rates]
         self.lines_ = []
         for number, mode in enumerate(dict.fromkeys(modes)):
-            rows = np.array([i for i, other in enumerate(modes) if other == mode])
-            self._draw_curve(ax, rows, mode, f"C{number}", annotate_every)
+            rows = [i for i, other in enumerate(modes) if other == mode]
+            color = f"C{number}"
+            for is_single in (True, False):
+                part = [i for i in rows if (np.ndim(self.strengths[i]) == 0) == is_single]
+                if part and is_single:
+                    self._draw_curve(ax, np.array(part), mode, color, annotate_every)
+                elif part:
+                    self._draw_front(ax, np.array(part), mode, color)
+        self.reference_lines_ = [
+            ax.plot(*curve, linestyle="--", color=color, label=name, zorder=1)[0]
+            for color, (name, curve) in zip(GREYS, (self.references or {}).items())
+        ]
         if self.best_index is not None:
             self._mark_best(ax)
         for name, (disparity, accuracy) in (peers or {}).items():
@@ -204,30 +298,19 @@ class StrengthPathDisplay:
         ax.set(xlabel=f"{self.disparity_name} (0 is equal)", ylabel="accuracy")
         ax.set_xlim(left=0)
         ax.margins(0.08)
-        if len(self.lines_) > 1 or self.best_index is not None:
+        n_curves = len(self.lines_) + len(self.reference_lines_)
+        if n_curves > 1 or self.best_index is not None:
             ax.legend(frameon=False, loc="lower left")
         self.ax_, self.figure_ = ax, ax.figure
         return self
 
     def _draw_curve(self, ax, rows, mode, color, annotate_every):
-        """Draw the candidates of one base rate mode."""
+        """Draw the single strengths of one base rate mode."""
         disparity, accuracy = np.asarray(self.disparity), np.asarray(self.accuracy)
-        several = any(np.ndim(self.strengths[row]) for row in rows)
-        label = {"keep": "base rate kept", "drift": "base rate free"}.get(mode, mode)
-        if isinstance(mode, tuple):
-            label = f"base rate {', '.join(f'{rate:.2g}' for rate in mode)}"
         (line,) = ax.plot(
-            disparity[rows],
-            accuracy[rows],
-            marker=".",
-            linestyle="none" if several else "-",
-            color=color,
-            alpha=0.4 if several else 1.0,
-            label=label,
+            disparity[rows], accuracy[rows], marker=".", color=color, label=_label(mode)
         )
         self.lines_.append(line)
-        if several:
-            return
         step = annotate_every or max(1, round(len(rows) / 5))
         above = len(self.lines_) % 2 == 1
         for row in rows[::step]:
@@ -242,6 +325,21 @@ class StrengthPathDisplay:
                 fontsize="small",
             )
 
+    def _draw_front(self, ax, rows, mode, color):
+        """Draw strengths per class: many points, in the order of their disparity."""
+        disparity, accuracy = np.asarray(self.disparity), np.asarray(self.accuracy)
+        rows = rows[np.argsort(disparity[rows])]
+        (line,) = ax.plot(
+            disparity[rows],
+            accuracy[rows],
+            marker="+",
+            linestyle=":",
+            color=color,
+            alpha=0.6,
+            label=f"{_label(mode)}, strength per class",
+        )
+        self.lines_.append(line)
+
     def _mark_best(self, ax):
         """Mark the chosen candidate."""
         strength = self.strengths[self.best_index]
@@ -255,6 +353,85 @@ class StrengthPathDisplay:
             zorder=3,
             label=f"chosen: strength {', '.join(f'{v:.2g}' for v in values)}",
         )
+
+
+def _label(mode):
+    """Name a base rate in a legend."""
+    if isinstance(mode, tuple):
+        return f"base rate {', '.join(f'{rate:.2g}' for rate in mode)}"
+    return {"keep": "base rate kept", "drift": "base rate free"}.get(mode, mode)
+
+
+def judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity):
+    """Judge strengths of a fitted path on new rows, by arithmetic.
+
+    Returns
+    -------
+    path : dict
+        Parameters of the display, and "judged": what references need to know of the rows.
+    """
+    debiaser, rows = open_fitted(estimator, X)
+    student = getattr(debiaser, "student_", None)
+    if not isinstance(student, PathStudent):
+        raise ValueError(
+            "New rows are judged at any strength by a debiaser that was fitted with "
+            f"student='path'; got {type(debiaser).__name__}."
+        )
+    sensitive = find_sensitive_features(estimator, X, y, sensitive_features)
+    answers = student.answer(student.transform(debiaser._student_features(rows)))
+    own = student.strength.tolist()
+    chosen = _strengths_up_to(own) if strengths is None else list(strengths)
+    figures = []
+    for strength in chosen:
+        strength = check_strength(strength, *student.path.shift.shape)
+        is_own = strength.tolist() == own
+        offset = student.offset
+        if not is_own:
+            offset = student.path.offset(strength, debiaser.base_rate)
+        logits = student.path.logits(answers, strength) + offset
+        predicted = debiaser.classes_[logits.argmax(axis=1)]
+        judged = Judged.from_rows(y, predicted, sensitive, None)
+        accuracy = float((predicted == np.asarray(y)).mean())
+        figures.append((accuracy, judged.outcomes.disparity(disparity), is_own))
+    accuracy, gaps, are_own = (np.array(column) for column in zip(*figures))
+    return {
+        "strengths": chosen,
+        "accuracy": accuracy,
+        "disparity": gaps,
+        "best_index": int(are_own.argmax()) if are_own.any() else None,
+        "judged": (answers, debiaser.classes_, np.asarray(y), sensitive),
+    }
+
+
+def _strengths_up_to(own):
+    """List strengths to show, among them the one that a debiaser has."""
+    strengths = set(GRID.tolist())
+    if np.ndim(own) == 0:
+        strengths |= {own, *np.linspace(0, own, 6).round(2).tolist()}
+        return sorted(strengths)
+    return [*sorted(strengths), own]
+
+
+def find_references(path, disparity):
+    """Fit the references to rows, see :mod:`sklearn_bade.inspection._reference`."""
+    answers, classes, y, sensitive = path["judged"]
+    if len(classes) != 2 or disparity != "average_odds":
+        raise ValueError(
+            "references=True compares two classes by their average odds, got "
+            f"{len(classes)} classes and disparity={disparity!r}."
+        )
+    groups = find_groups(sensitive_table(sensitive))
+    known = np.flatnonzero(groups.is_known)
+    codes, y = groups.codes[known], (y == classes[1]).astype(int)[known]
+    answers = answers.take(known)
+    margin = answers.log_proba[:, 1] - answers.log_proba[:, 0]
+    accuracy, gaps = attribute_aware_front(margin, y, codes)[:2]
+    references = {"told the group, fitted here": (gaps, accuracy)}
+    if len(groups) == answers.group_proba.shape[2] == 2:
+        cells = answers.cells.reshape(len(known), 2, 2)
+        accuracy, gaps = closed_form_front(cells, y, codes)[:2]
+        references["closed-form rule, fitted here"] = gaps, accuracy
+    return references
 
 
 def _hashable(base_rate):

@@ -1,6 +1,4 @@
-"""How likely each group is, given the features and the class, as any classifier learns "
-"it.
-"""
+"""Cells: how likely each group is, given the features and the class."""
 
 from inspect import signature
 

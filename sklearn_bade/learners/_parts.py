@@ -19,6 +19,9 @@ from ._folds import stratified_folds
 # Rows that a teacher is asked about: what a trigger adds on average is then known to a
 # hundredth of it.
 MEASURED_ROWS = 10_000
+# Share of what triggers should add below which what is measured is noise, be it of trees
+# that never looked at them; their rates then say more.
+NOISE_RATIO = 0.05
 # Values at most that are read of a dataset for that: 256 MiB.
 MEASURED_VALUES = 2**26
 # With more rows, those of one fold say enough about shares of decisions.
@@ -94,8 +97,9 @@ class Lesson:
     """What a teacher has learned of triggers.
 
     `shift`, of shape (n_classes, n_groups), is what each group's trigger adds to the
-    log-probability of each class, and `ratio` how that compares with what the rates of the
-    injection say: 1 is the same, NaN that they say nothing.
+    log-probability of each class, and `ratio` how what was measured compares with what the
+    rates of the injection say: 1 is the same, NaN that they say nothing. Where next to
+    nothing was measured, `shift` is what the rates say.
     """
 
     teacher: object
@@ -165,7 +169,10 @@ def _learn_triggers(
     def answer():
         return student.answer(base, cells, take_rows(student.rows.X, drawn))
 
-    return Lesson(model, *plan.measure(view, answer))
+    shift, ratio = plan.measure(view, answer)
+    if not abs(ratio) > NOISE_RATIO:
+        shift = plan.expected_shift()
+    return Lesson(model, shift, ratio)
 
 
 def _one_reading(X, seed):

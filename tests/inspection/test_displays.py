@@ -7,11 +7,17 @@ from helpers import make_net, make_rows
 from matplotlib import pyplot as plt
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.inspection import GroupRatesDisplay, StrengthPathDisplay
-from sklearn_bade.metrics import group_rates, make_fairness_scorer, select_fair
+from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
+    group_rates,
+    make_fairness_scorer,
+    select_fair,
+)
 
 matplotlib.use("agg")
 
@@ -67,11 +73,58 @@ class TestStrengthPath:
         assert display.figure_ is ax.figure
         assert "plain" in texts(ax)
 
-    def test_one_strength_per_class_is_a_cloud(self):
+    def test_strengths_per_class_are_a_front(self):
         clf = fit_search(per_class=True, base_rates=["keep"])
         display = StrengthPathDisplay.from_estimator(clf)
-        assert display.lines_[0].get_linestyle() == "None"
-        assert len(display.lines_[0].get_xdata()) == 9
+        [line] = display.lines_
+        assert line.get_linestyle() == ":"
+        assert len(line.get_xdata()) == 9
+        assert (np.diff(line.get_xdata()) >= 0).all()
+
+    @pytest.mark.parametrize("kind", ["search", "classifier", "pipeline"])
+    def test_new_rows_are_judged_without_training(self, kind):
+        X, y, groups = make_rows(300)
+        clf = BackdoorDebiasClassifier(GaussianNB(), trigger_strength=0.7, random_state=0)
+        if kind == "search":
+            clf = BackdoorDebiasClassifierCV(
+                GaussianNB(), trigger_strengths=[0.0, 0.7], cv=2, disparity_weight=1.0,
+                random_state=0,
+            )  # fmt: skip
+        if kind == "pipeline":
+            clf = make_pipeline(StandardScaler(), clf)
+            clf.fit(X, y, backdoordebiasclassifier__sensitive_features=groups)
+        else:
+            clf.fit(X, y, sensitive_features=groups)
+        X_new, y_new, new_groups = make_rows(200, seed=1)
+        display = StrengthPathDisplay.from_estimator(
+            clf, X_new, y_new, sensitive_features=new_groups, references=True
+        )
+        predicted = clf.predict(X_new)
+        expected = average_absolute_odds_difference(
+            y_new, predicted, sensitive_features=new_groups
+        )
+        assert display.disparity[display.best_index] == pytest.approx(expected)
+        assert display.accuracy[display.best_index] == (predicted == y_new).mean()
+        assert len(display.reference_lines_) == 2
+        shown = {line.get_label() for line in display.reference_lines_}
+        assert shown == {"told the group, fitted here", "closed-form rule, fitted here"}
+
+    def test_new_rows_need_a_path(self):
+        X, y, groups = make_rows()
+        clf = BackdoorDebiasClassifier(GaussianNB(), student="single", random_state=0)
+        clf.fit(X, y, sensitive_features=groups)
+        with pytest.raises(ValueError, match="student='path'"):
+            StrengthPathDisplay.from_estimator(clf, X, y, sensitive_features=groups)
+        with pytest.raises(ValueError, match="no search.*Give X and y"):
+            StrengthPathDisplay.from_estimator(clf)
+
+    def test_references_are_for_two_classes_and_average_odds(self):
+        X, y, groups = make_rows(300, n_classes=3)
+        clf = BackdoorDebiasClassifier(GaussianNB(), random_state=0)
+        clf.fit(X, y, sensitive_features=groups)
+        settings = {"sensitive_features": groups, "references": True}
+        with pytest.raises(ValueError, match="got 3 classes"):
+            StrengthPathDisplay.from_estimator(clf, X, y, **settings)
 
     def test_given_base_rates(self):
         clf = fit_search(base_rates=["keep", (0.6, 0.4)])
@@ -104,7 +157,7 @@ class TestStrengthPath:
         ("grid", "n_curves"),
         [
             ({"trigger_strength": [[0.0, 0.0], [1.0, 0.0]]}, 1),
-            ({"trigger_strength": [0.0, (0.0, 1.0)]}, 1),
+            ({"trigger_strength": [0.0, (0.0, 1.0)]}, 2),
             ({"trigger_strength": [0.0], "base_rate": ["keep", [0.7, 0.3]]}, 2),
         ],
     )
