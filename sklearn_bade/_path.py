@@ -23,6 +23,7 @@ STEPS_PER_SPREAD, SMALLEST_SPREAD = 256, 1e-12
 # Logits are divided by it where several classes share the decisions: smoothed decisions can
 # be solved for, and differ from hard ones only within a twentieth of a logit of a tie.
 DECISION_TEMPERATURE = 0.05
+GREATEST_EXPONENT = 300.0
 # Decisions that are sought for a class at least, where it has none at all at strength 0.
 LEAST_RATE = 1e-6
 
@@ -187,26 +188,33 @@ class Sketch:
 
 
 def _group_neighbours(places, atoms, weights):
-    """Halve atoms along the widest axis until a half would weigh too little."""
-    atom_weights = np.bincount(atoms, weights)
+    """Halve atoms along the widest axis while halves are large enough.
+
+    A part is the mean of several different rows, or of rows that several share: a row that
+    weighs much is one row.
+    """
+    atom_weights, n_rows = np.bincount(atoms, weights), np.bincount(atoms)
     sums = [np.bincount(atoms, weights * column) for column in places.T]
     centres = (np.array(sums) / atom_weights).T
-    counts = weights / min(weights.mean(), 1)
-    counts = np.bincount(atoms, counts)
-    least = max(LEAST_ROWS_OF_POINT, counts.sum() / MOST_POINTS)
+    least_weight = atom_weights.sum() / MOST_POINTS
+
+    def is_large(part):
+        is_mean = len(part) >= LEAST_ROWS_OF_POINT
+        is_shared = len(part) and n_rows[part].min() >= LEAST_ROWS_OF_POINT
+        return (is_mean or is_shared) and atom_weights[part].sum() >= least_weight
+
     labels = np.zeros(len(centres), dtype=int)
     waiting, n_groups = [np.arange(len(centres))], 0
     while waiting:
         members = waiting.pop()
-        if counts[members].sum() >= 2 * least and len(members) > 1:
-            axis = np.ptp(centres[members], axis=0).argmax()
-            members = members[np.argsort(centres[members, axis], kind="stable")]
-            ends = np.cumsum(counts[members])
-            half = np.clip(np.searchsorted(ends, ends[-1] / 2) + 1, 1, len(members) - 1)
-            parts = members[:half], members[half:]
-            if min(counts[part].sum() for part in parts) >= least:
-                waiting += parts
-                continue
+        axis = np.ptp(centres[members], axis=0).argmax()
+        members = members[np.argsort(centres[members, axis], kind="stable")]
+        ends = np.cumsum(atom_weights[members])
+        half = np.searchsorted(ends, ends[-1] / 2) + 1
+        parts = members[:half], members[half:]
+        if all(map(is_large, parts)):
+            waiting += parts
+            continue
         labels[members] = n_groups
         n_groups += 1
     return labels[atoms]
@@ -224,12 +232,16 @@ def _binary_offset(logits, rates, at_zero, weights):
 
 
 def _distribution(logits, weights):
-    """Sort margins, and find the share of rows below each."""
+    """Sort margins, and find the share of rows below each.
+
+    The ends lie beyond zero, so that decisions which are all alike stay as they are.
+    """
     margins = logits[:, 1] - logits[:, 0]
     order = np.argsort(margins, kind="stable")
-    weights = weights[order]
+    margins, weights = margins[order], weights[order]
     shares = (np.cumsum(weights) - weights / 2) / weights.sum()
-    return margins[order], shares
+    ends = min(margins[0], 0) - 1, max(margins[-1], 0) + 1
+    return np.array([ends[0], *margins, ends[1]]), np.array([0, *shares, 1])
 
 
 def _smooth_offset(logits, rates, at_zero, weights):
@@ -238,5 +250,9 @@ def _smooth_offset(logits, rates, at_zero, weights):
         decided = softmax(at_zero / DECISION_TEMPERATURE, axis=1)
         rates = np.maximum(np.average(decided, axis=0, weights=weights), LEAST_RATE)
         rates = rates / rates.sum()
-    scaled = base_rate_offset(logits / DECISION_TEMPERATURE, rates, weights)
-    return scaled * DECISION_TEMPERATURE
+    # Great strengths make logits that an exponential cannot take.
+    temperature = max(
+        DECISION_TEMPERATURE, np.ptp(logits, axis=1).max() / GREATEST_EXPONENT
+    )
+    scaled = base_rate_offset(logits / temperature, rates, weights, is_exact=False)
+    return scaled * temperature

@@ -14,6 +14,8 @@ CHUNK = 65_536
 # Largest difference between mean target and class frequency that is taken for none: far
 # below the standard error of a frequency in any table that the method is used on.
 RATE_TOLERANCE = 1e-4
+# Means of probabilities may underflow, and have logarithms all the same.
+SMALLEST_MEAN = 1e-12
 # Far beyond what any data need; with more, log-odds leave the range of floats.
 GREATEST_STRENGTH = 1e6
 
@@ -135,18 +137,18 @@ class _WeightedMeans:
         return tuple(total / total_weight for total in totals)
 
 
-def base_rate_offset(logits, class_rates, weights=None):
+def base_rate_offset(logits, class_rates, weights=None, *, is_exact=True):
     """Find the offset of each class at which the mean probability equals its rate.
 
     The offsets minimise a smooth convex function whose gradient is the difference
     between the two, so a second-order solver finds them in a few steps. Their mean is
-    zero.
+    zero. Where there are none, an error says so, unless the nearest will do.
     """
     means = _WeightedMeans(logits.__getitem__, len(logits), weights)
-    return _solve_offset(means, class_rates)
+    return _solve_offset(means, class_rates, is_exact=is_exact)
 
 
-def _solve_offset(mean_row, class_rates):
+def _solve_offset(mean_row, class_rates, *, is_exact=True):
     def with_reference(free):
         return np.concatenate([[0.0], free])
 
@@ -159,7 +161,8 @@ def _solve_offset(mean_row, class_rates):
         _, proba, products = mean_row(with_reference(free))
         return (np.diag(proba) - products)[1:, 1:]
 
-    start = np.log(class_rates) - np.log(mean_row(np.zeros(len(class_rates)))[1])
+    at_zero = np.maximum(mean_row(np.zeros(len(class_rates)))[1], SMALLEST_MEAN)
+    start = np.log(class_rates) - np.log(at_zero)
     solution = minimize(
         value_and_gradient,
         (start - start[0])[1:],
@@ -170,7 +173,7 @@ def _solve_offset(mean_row, class_rates):
     )
     offset = with_reference(solution.x)
     gap = np.abs(mean_row(offset)[1] - class_rates).max()
-    if not gap < RATE_TOLERANCE:
+    if is_exact and not gap < RATE_TOLERANCE:
         raise RuntimeError(
             "base_rate='keep' found no offset at which the soft targets keep the class "
             f"frequencies (largest difference {gap:.2g}). Use a smaller "

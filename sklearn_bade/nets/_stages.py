@@ -59,6 +59,7 @@ class StageMixin:
 
     stage_name = None
     stage_attributes = ()
+    judges_mean = False
 
     def fit_stage(
         self, X, y, companions, *, n_classes, epochs, on_epoch, own_loss, averages=True
@@ -217,14 +218,17 @@ class StageMixin:
                 self._update_average(self.stage_["batches"] // AVERAGING_STRIDE)
 
     def on_train_end(self, net, *args, **kwargs):
-        """Give the module the mean of its weights, where that fits the rows as well."""
+        """Give the module the mean of its weights."""
         if self.stage_["average"]:
             self._take_mean()
         super().on_train_end(net, *args, **kwargs)
 
     @torch.no_grad()
     def _take_mean(self):
-        """Take the mean of the weights, unless training was so short that it lags."""
+        """Take the mean, unless a plain net's training was so short that it lags."""
+        if not self.judges_mean:
+            self._set_values(self.stage_["average"])
+            return
         last = {name: value.clone() for name, value in self._averaged_values()}
         loss_of_last = self._loss_of_some_rows()
         self._set_values(self.stage_["average"])
@@ -241,6 +245,7 @@ class StageMixin:
         some = np.linspace(0, len(X) - 1, min(len(X), JUDGED_ROWS)).astype(int)
         rows = {name: np.asarray(values[some]) for name, values in companions.items()}
         rows["X"] = np.array(X[some])
+        rows = to_tensor(rows, device=self.device)
         self.module_.eval()
         output = self.infer(rows)
         labels = to_tensor(self.stage_["y"][some], device=self.device)
@@ -284,6 +289,7 @@ class PlainMixin(StageMixin):
     """Train on plain rows as the net would by itself."""
 
     stage_name = "plain network"
+    judges_mean = True
 
 
 class TeacherMixin(StageMixin):

@@ -26,7 +26,7 @@ from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.exceptions import WideningStrengthWarning
 from sklearn_bade.learners import PathStudent
 
-BOOSTING = HistGradientBoostingClassifier(max_iter=20, random_state=0)
+BOOSTING = HistGradientBoostingClassifier(max_iter=10, random_state=0)
 EXACT = LogisticRegression(solver="newton-cholesky", tol=1e-6)
 NAMES = np.array(["denied", "granted", "pending"])
 # Numbers, a strength per class, and one per class and group; of either sign.
@@ -196,7 +196,7 @@ class TestSiblings:
         assert np.abs(before - sibling.predict_proba(X)).max() > 1e-3
 
     def test_another_base_rate(self, kind, strength):
-        clf, X, _ = fit_once(kind)
+        clf, _, _ = fit_once(kind)
         strength = make_strength(strength, len(clf.classes_), len(clf.groups_))
         keeping, drifting = (
             clf.with_strength(strength, base_rate=base_rate)
@@ -434,7 +434,7 @@ class TestOffset:
         classifier = {
             "logistic": EXACT,
             "boosting": BOOSTING,
-            "network": make_net(n_classes=n_classes, batch_size=128),
+            "network": make_net(n_classes=n_classes, batch_size=128, max_epochs=3),
         }[kind]
         X, y, groups = make_skewed(6000, n_classes)
         train, test = slice(1500), slice(1500, None)
@@ -449,11 +449,11 @@ class TestOffset:
         X, y, groups = make_skewed(4000, 2)
         clf = debias().fit(X, y, sensitive_features=groups)
         shares = [
-            decided(clf.with_strength([-1.0, 6.0], base_rate=base_rate), X)[1]
+            decided(clf.with_strength([-5.0, 5.0], base_rate=base_rate), X)[1]
             for base_rate in ("keep", "drift")
         ]
         off = np.abs(shares - decided(clf, X)[1])
-        assert off[0] < 0.01 < 0.05 < off[1]
+        assert off[0] < 0.02 < 0.05 < off[1]
 
     @pytest.mark.parametrize("strength", [1e-6, 1e-3, 0.5])
     def test_tables_of_few_categories_keep_a_single_decision(self, strength):

@@ -33,7 +33,8 @@ def train(recorder=None, sample_weight=None, **settings):
     return train_net(net, X, y, seed=0, sample_weight=sample_weight)
 
 
-def test_late_steps_count_more():
+def test_late_steps_count_more(monkeypatch):
+    monkeypatch.setattr("sklearn_bade.nets._stages.TOLERATED_LAG", np.inf)
     recorder = Recorder()
     net = train(recorder)
     values = torch.stack(recorder.steps[AVERAGING_STRIDE - 1 :: AVERAGING_STRIDE])
@@ -41,6 +42,13 @@ def test_late_steps_count_more():
     shares = torch.prod(steps[:, None] + torch.arange(float(DECAY)), dim=1)
     expected = torch.einsum("s,sij->ij", shares / shares.sum(), values)
     torch.testing.assert_close(next(net.module_.parameters()).detach(), expected)
+
+
+def test_the_mean_of_too_short_a_training_is_not_taken(monkeypatch):
+    monkeypatch.setattr("sklearn_bade.nets._stages.TOLERATED_LAG", -1.0)
+    recorder = Recorder()
+    net = train(recorder)
+    assert torch.equal(next(net.module_.parameters()).detach(), recorder.steps[-1])
 
 
 @pytest.mark.parametrize(
