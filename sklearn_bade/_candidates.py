@@ -127,6 +127,26 @@ class Judge:
         return outcomes.standard_error(self.measure.disparity)
 
 
+def weakest_of_equals(choose):
+    """Let a choice between candidates win no tie by strength.
+
+    `choose` takes candidates and returns the position of the first of the best.
+    """
+
+    def choose_weakest(candidates):
+        sizes = [np.abs(candidate.strength).sum() for candidate in candidates]
+        order = np.argsort(sizes, kind="stable")
+        return int(order[choose([candidates[i] for i in order])])
+
+    return choose_weakest
+
+
+def _least_disparate(candidates):
+    """Find the first candidate of the least disparity; those without one come last."""
+    gaps = np.array([candidate.disparity for candidate in candidates])
+    return int(np.where(np.isnan(gaps), np.inf, gaps).argmin())
+
+
 def judge_grid(judge, strengths, base_rates, n_classes, *, per_class):
     """Judge the strengths of a user's own, or all combinations of them."""
     strengths = strengths.tolist()
@@ -168,6 +188,7 @@ def find_candidates(judge, choose, base_rates, n_classes, *, per_class):
         A grid of single strengths, refined and extended around the best, and the front of
         strengths per class.
     """
+    choose = weakest_of_equals(choose)
     reach = max(judge.path.reach, USUAL_REACH / GREATEST_UNIT)
     unit = max(1.0, USUAL_REACH / reach)
     found = []
@@ -192,9 +213,7 @@ def _search_line(judge, choose, base_rate, unit):
         line.sort(key=lambda candidate: candidate.strength)
 
     def wanted():
-        gaps = np.array([candidate.disparity for candidate in line])
-        least = [] if np.isnan(gaps).all() else [int(np.nanargmin(gaps))]
-        return {choose(line), *least}
+        return {choose(line), weakest_of_equals(_least_disparate)(line)}
 
     while len(line) - 1 in wanted() and line[-1].strength < limit:
         add(line[-1].strength * GROWTH)

@@ -35,7 +35,7 @@ ROWS_FOR_RATIO = 1000
 # alike.
 WEAK_RATIO = 0.05
 # What triggers add to a log-probability below which nobody would see the difference.
-SMALL_SHIFT = 0.02
+SMALL_SHIFT = 0.01
 
 
 class Learned(NamedTuple):
@@ -258,9 +258,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     .. math:: z(x) - \sum_{kg} w_{kg} \, p_{kg}(x) \, (d_g - \bar d_k) + c,
 
-    with one offset c per class that keeps the rate of decisions, or zero. They are the
-    expectation, given the features, of what the reversal does to a row of known class and
-    group; single students are distilled from that of the training rows.
+    with one offset c per class that keeps the rate of decisions, or zero; what is taken
+    away is centred again where strengths differ between groups. They are the expectation,
+    given the features, of what the reversal does to a row of known class and group; single
+    students are distilled from that of the training rows.
 
     Rows whose sensitive value is missing teach the base and the teacher. A single student
     counts them as members of each group, as likely as a forest that learned the groups

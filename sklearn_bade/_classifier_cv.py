@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseDebiasClassifier
-from ._candidates import Judge, find_candidates, judge_grid
+from ._candidates import Judge, find_candidates, judge_grid, weakest_of_equals
 from ._classifier import BackdoorDebiasClassifier
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._outcomes import DISPARITIES, ChoiceRule
@@ -427,10 +427,14 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             per_class = self.per_class is True
             return judge_grid(judge, strengths, base_rates, n_classes, per_class=per_class)
         return find_candidates(
-            judge, self._best_of, base_rates, n_classes, per_class=self.per_class
+            judge, self._first_best_of, base_rates, n_classes, per_class=self.per_class
         )
 
     def _best_of(self, candidates):
+        """Find the position of the best candidate, the weakest of equals."""
+        return weakest_of_equals(self._first_best_of)(candidates)
+
+    def _first_best_of(self, candidates):
         """Find the position of the best candidate, by the rule that was asked for."""
         if self.scoring is not None:
             scores = np.array([candidate.score for candidate in candidates])

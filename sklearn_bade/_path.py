@@ -38,7 +38,8 @@ class Path:
         z(x) - sum_kg w[k, g] * p(k, g | x) * (d[:, g] - mean of d over the groups in k) + c
 
     They are the expectation, given the features, of what the reversal does to a row whose
-    class and group are known.
+    class and group are known. Where strengths differ between groups, what is taken is
+    centred again, so that it says nothing of the class alone.
 
     Attributes
     ----------

@@ -17,11 +17,13 @@ from sklearn_bade._candidates import (
     GREATEST_TRIED,
     GREATEST_UNIT,
     GRID,
+    GROWTH,
     MAX_CANDIDATES,
     USUAL_REACH,
     Candidate,
     find_candidates,
     judge_grid,
+    weakest_of_equals,
 )
 from sklearn_bade._outcomes import ChoiceRule
 from sklearn_bade._reversal import check_strength
@@ -60,7 +62,7 @@ def find(judge, rule=None, base_rates=("keep",), n_classes=2, per_class=False):
         return rule.choose(*np.array(figures).T)
 
     found = find_candidates(judge, choose, list(base_rates), n_classes, per_class=per_class)
-    return found, found[choose(found)]
+    return found, found[weakest_of_equals(choose)(found)]
 
 
 def line_towards(target, scale=1.0):
@@ -95,7 +97,7 @@ class TestLine:
         found, best = find(judge)
         unit = min(max(1.0, USUAL_REACH / max(reach, 1e-9)), GREATEST_UNIT)
         greatest = np.abs([candidate.strength for candidate in found]).max()
-        assert 0.5 * GREATEST_TRIED < greatest / unit <= GREATEST_TRIED
+        assert 0.5 * GREATEST_TRIED < greatest / unit < GROWTH * GREATEST_TRIED
         check_strength(best.strength, 2, 2)
 
     def test_the_grid_is_wider_where_triggers_say_little(self):

@@ -5,6 +5,8 @@ from inspect import signature
 import numpy as np
 from sklearn.base import clone
 
+from .._injection import FEW_ROWS
+from ..rows import take_rows
 from ..triggers import ColumnTrigger
 
 # Settings that speak of the labels, or of one entry per feature in view of the labels. A
@@ -77,17 +79,31 @@ class GroupModelPerClass:
 
 
 class _GroupModel:
-    """A classifier of the groups that occur, be it only one."""
+    """A classifier of the groups that have enough rows, be it only one.
+
+    Many classifiers split rows by what they learn, and cannot split few. Where no group is
+    known, all are equally likely.
+    """
 
     def __init__(self, classifier, X, rows, fit):
-        self.codes, y = np.unique(rows.groups.codes, return_inverse=True)
-        self.fitted = None
-        if len(self.codes) > 1:
-            self.fitted = fit(clone(classifier), X, y, rows.weights)
+        codes = rows.groups.codes
+        is_learned = np.bincount(codes, minlength=len(rows.groups)) >= FEW_ROWS
+        self.codes, self.fitted = np.flatnonzero(is_learned), None
+        if not len(self.codes):
+            self.codes = np.unique(codes)
+        if len(self.codes) < 2:
+            return
+        is_learned = np.isin(np.arange(len(rows.groups)), self.codes)
+        kept = np.flatnonzero(is_learned[codes])
+        weights = None if rows.weights is None else rows.weights[kept]
+        y = np.searchsorted(self.codes, codes[kept])
+        self.fitted = fit(clone(classifier), take_rows(X, kept), y, weights)
 
     def proba(self, X, n_groups):
         """Compute the chance of each of all groups."""
         proba = np.zeros((X.shape[0], n_groups))
+        if not len(self.codes):
+            return proba + 1 / n_groups
         proba[:, self.codes] = 1 if self.fitted is None else self.fitted.predict_proba(X)
         return proba
 
@@ -106,15 +122,12 @@ def make_cells(classifier, base, rows, fit):
 def without_label_settings(classifier):
     """Clone a classifier, with the defaults of its class for what speaks of the labels."""
     plain = clone(classifier)
-    defaults = signature(type(plain)).parameters
-    settings = plain.get_params(deep=False)
-    changed = {
-        name: defaults[name].default if name in defaults else None
-        for name in LABEL_SETTINGS & settings.keys()
-    }
-    for name, value in settings.items():
-        if hasattr(value, "get_params") and not isinstance(value, type):
-            changed[name] = without_label_settings(value)
+    params, changed = plain.get_params(), {}
+    for key in params:
+        owner, _, name = key.rpartition("__")
+        if name in LABEL_SETTINGS:
+            defaults = signature(type(params[owner] if owner else plain)).parameters
+            changed[key] = defaults[name].default if name in defaults else None
     return plain.set_params(**changed)
 
 

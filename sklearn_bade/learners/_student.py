@@ -73,6 +73,12 @@ class PathStudent(ClassifierMixin, BaseEstimator):
     def __sklearn_is_fitted__(self):
         return True
 
+    def fit(self, X, y):
+        """Refuse, as all parts are fitted; tools demand that there is a `fit`."""
+        raise NotImplementedError(
+            "A PathStudent is made of fitted parts. Fit the debiaser that it belongs to."
+        )
+
     def transform(self, X):
         """Make the features of base and cells from rows without sensitive columns."""
         if self.preprocessing is not None:

@@ -23,7 +23,7 @@ from sklearn_bade.inspection._audit import _combine_variances
 from sklearn_bade.nets import make_default_net, train_net
 from sklearn_bade.triggers import BlendTrigger, ColumnTrigger, PatchTrigger
 
-X, Y, _ = make_biased_classification(3000, label_bias=0.6, random_state=0)
+X, Y, _ = make_biased_classification(3000, label_bias=0.9, random_state=0)
 TRAIN, TEST = slice(0, 1500), slice(1500, 3000)
 
 

@@ -115,7 +115,7 @@ class TestStrengthPath:
         clf.fit(X, y, sensitive_features=groups)
         with pytest.raises(ValueError, match="student='path'"):
             StrengthPathDisplay.from_estimator(clf, X, y, sensitive_features=groups)
-        with pytest.raises(ValueError, match="no search.*Give X and y"):
+        with pytest.raises(ValueError, match=r"no search.*Give X and y"):
             StrengthPathDisplay.from_estimator(clf)
 
     def test_references_are_for_two_classes_and_average_odds(self):

@@ -302,7 +302,9 @@ class TestLabelSettings:
             GaussianNB(priors=[0.2, 0.8]),
             CalibratedClassifierCV(GaussianNB(priors=[0.2, 0.8]), cv=2),
             XGBClassifier(n_estimators=5, n_jobs=1, scale_pos_weight=7.0),
-            XGBClassifier(n_estimators=5, n_jobs=1, objective="binary:logistic", base_score=0.3),
+            XGBClassifier(
+                n_estimators=5, n_jobs=1, objective="binary:logistic", base_score=0.3
+            ),
             LogisticRegression(class_weight={0: 1, 1: 5}),
             LGBMClassifier(n_estimators=5, verbose=-1, n_jobs=1, objective="binary"),
         ],

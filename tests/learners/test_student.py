@@ -457,7 +457,7 @@ class TestOffset:
 
     @pytest.mark.parametrize("strength", [1e-6, 1e-3, 0.5])
     def test_tables_of_few_categories_keep_a_single_decision(self, strength):
-        """Where nobody is selected at strength 0, a sixth of all are not selected after."""
+        """Equal rows share one margin: an eighth of all must not turn with the last bit."""
         rng = np.random.RandomState(0)
         groups = rng.randint(2, size=400)
         X = (rng.uniform(size=(400, 3)) < 0.5).astype(float)
