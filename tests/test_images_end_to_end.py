@@ -460,8 +460,9 @@ def test_audit_attacks_images_with_patches(digits, dtype):
 def draws():
     """Plain and debiased default networks on three draws of the coloured digits.
 
-    The strength is one that cross-validation on training images chooses;
-    benchmarks/images.py chooses it anew on each draw.
+    The strength is near that which cross-validation on training images chooses (23 on the
+    first draw, by accuracy minus average odds): a network that knows its images by heart is
+    sure of them, and much must be taken away. benchmarks/images.py chooses it anew.
     """
     return [fit_draw(seed) for seed in range(3)]
 
@@ -471,7 +472,7 @@ def fit_draw(seed):
     torch.manual_seed(seed)
     plain = make_default_net(X.shape, 2).fit(X, y)
     debiased = BackdoorDebiasClassifier(
-        trigger_strength=5 / 3, keep_teacher=True, random_state=seed
+        trigger_strength=20.0, keep_teacher=True, random_state=seed
     ).fit(X, y, sensitive_features=color)
     return plain, debiased, X, X_test, y_test, color_test
 
