@@ -94,9 +94,9 @@ plain = net.fit(X, y)
 # %%
 # A debiased network
 # ------------------
-# The strength is chosen on the training images, by accuracy minus average odds. A network is
-# sure of images that it knows by heart, so the strength is great. Base and cells have never
-# seen the patch: it can be painted on any image, and says nothing to them.
+# The strength is chosen on the training images, by accuracy minus average odds. A network
+# is sure of images that it knows by heart, so the strength is great. Base and cells have
+# never seen the patch: it can be painted on any image, and says nothing to them.
 
 debiased = BackdoorDebiasClassifierCV(
     net,
