@@ -101,14 +101,14 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         into groups, see `n_bins`.
 
     trigger_strength : float or array-like, default=1.0
-        One number, or an array of shape (n_classes,) or (n_classes, n_groups). How strongly
-        the bias is reversed. 0 is the base, the control to compare with: the plain
-        classifier, bit for bit where it is seeded; of a network, the mean of the weights
-        along its training. 1 is the paper's reversed trigger (with two groups); more goes
-        further, and less than 0 adds to the bias. One value per class (in the order of
-        `classes_`), or per class and group (in that of `groups_`), treats rows of each
-        differently: where gaps have opposite signs, so should strengths. The best value
-        differs between data sets, so choose it by cross-validation.
+        One number, or an array of shape (n_classes,) or (n_classes, n_groups). How
+        strongly the bias is reversed. 0 is the base, the control to compare with: the
+        plain classifier, bit for bit where it is seeded; of a network, the mean of the
+        weights along its training. 1 is the paper's reversed trigger (with two groups);
+        more goes further, and less than 0 adds to the bias. One value per class (in the
+        order of `classes_`), or per class and group (in that of `groups_`), treats rows
+        of each differently: where gaps have opposite signs, so should strengths. The
+        best value differs between data sets, so choose it by cross-validation.
 
     injection : {"mirror", "balanced", "pseudo_deletion"} or callable, default="mirror"
         How often classes meet triggers.
