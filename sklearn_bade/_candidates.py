@@ -1,8 +1,7 @@
 """Candidates of a search: judged by arithmetic, and found by solving.
 
 Every strength is judged on the pooled answers of all folds, about rows that took no part in
-the learning. A figure takes about a millisecond for ten thousand rows, so that candidates
-can be looked for where the choice is.
+the learning. That trains nothing, so candidates can be looked for where the choice is.
 """
 
 from itertools import product
@@ -17,8 +16,9 @@ GRID = np.round(
     np.concatenate([[-2.0, -1.0, -0.5, -0.25], 3 * np.linspace(0, 1, 16) ** 1.5]), 2
 )
 # Reach of a path, in log-probabilities, for which the grid is made: that of Adult and race
-# is .1, of MEPS .2. Where triggers have less to say, since groups are about as frequent in
-# one class as in another, strengths are greater in proportion, up to the limit.
+# is .14, of MEPS .23, with logistic regression. Where triggers have less to say, since
+# groups are about as frequent in one class as in another, strengths are greater in
+# proportion, up to the limit.
 USUAL_REACH, GREATEST_UNIT = 0.1, 5e3
 # Where the choice stands at the end of the grid, the next strength is so much greater, up
 # to a limit: features that say little of the group need great strengths, and beyond the

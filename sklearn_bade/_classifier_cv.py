@@ -26,7 +26,11 @@ from ._search import (
     predict_fold,
     tabulate,
 )
-from .learners import settle_early_stopping, warn_of_faint_signal
+from .learners import (
+    settle_early_stopping,
+    warn_of_faint_signal,
+    warn_of_vanished_classes,
+)
 from .rows import forget_fit
 from .utils import draw_seed, draw_seeds, progress_bar
 
@@ -85,8 +89,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
 
     trigger_strengths : array-like of shape (n_strengths,), default=None
         Strengths to try, of either sign. None looks for them: a grid from -2 to 3, denser
-        near 0, refined around the choice and extended, up to 100, while the choice or the
-        narrowest gap stands at its end.
+        near 0, refined around the choice and extended, to about 100, while the choice or
+        the narrowest gap stands at its end.
 
     base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
             default=("keep", "drift")
@@ -458,6 +462,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             single = singles[self._best_of(singles)]
             if not self._earns_its_strengths(judge, best, single):
                 best = single
+        if np.any(best.strength):
+            warn_of_vanished_classes(judge.rows, judge.predict(best))
         self.best_index_ = candidates.index(best)
         results = self.cv_results_
         key = "accuracy" if self.scoring is None else "score"

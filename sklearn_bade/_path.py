@@ -3,7 +3,7 @@
 Everything here is NumPy; no estimator is in sight.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +11,8 @@ from scipy.special import log_softmax, softmax
 
 from ._reversal import base_rate_offset, given_class_rates
 
-# A point of a sketch is the mean of at least so many rows, so that none is kept. Half the
-# resolution of the rates in a table of 500 rows, and far below their standard error.
+# A point of a sketch is the mean of at least so many rows, so that none is kept. In 500
+# rows that resolves a share of decisions to .01, below its standard error. Not tuned.
 LEAST_ROWS_OF_POINT = 5
 # Points at most: the share of rows beyond a threshold is then known to a thousandth.
 MOST_POINTS = 2048
@@ -56,7 +56,7 @@ class Path:
 
     shift: np.ndarray
     group_rates: np.ndarray
-    sketch: "Sketch"
+    sketch: "Sketch" = field(repr=False)
 
     def logits(self, answers, strength):
         """Compute the logits of a strength, of shape (n_samples, n_classes), no offset."""

@@ -157,6 +157,9 @@ def _solve_offset(mean_row, class_rates, *, is_exact=True):
         norm, proba, _ = mean_row(offset)
         return norm - class_rates @ offset, (proba - class_rates)[1:]
 
+    def distance(free):
+        return np.abs(value_and_gradient(free)[1]).max()
+
     def hessian(free):
         _, proba, products = mean_row(with_reference(free))
         return (np.diag(proba) - products)[1:, 1:]
@@ -171,16 +174,24 @@ def _solve_offset(mean_row, class_rates, *, is_exact=True):
         method="trust-exact",
         options={"gtol": 1e-9},
     )
-    offset = with_reference(solution.x)
-    gap = np.abs(mean_row(offset)[1] - class_rates).max()
-    if is_exact and not gap < RATE_TOLERANCE:
+    # One more step, which the solver refuses where the value no longer tells it is better.
+    _, gradient = value_and_gradient(solution.x)
+    polished = solution.x - np.linalg.lstsq(hessian(solution.x), gradient, rcond=None)[0]
+    offset = with_reference(min(solution.x, polished, key=distance))
+    if is_exact:
+        _refuse_difference(np.abs(mean_row(offset)[1] - class_rates).max())
+    return offset - offset.mean()
+
+
+def _refuse_difference(gap):
+    """Refuse an offset at which mean targets and class frequencies differ."""
+    if not gap < RATE_TOLERANCE:
         raise RuntimeError(
             "base_rate='keep' found no offset at which the soft targets keep the class "
             f"frequencies (largest difference {gap:.2g}). Use a smaller "
             "trigger_strength or base_rate='drift'; if the teacher's training has "
             "diverged, lower the learning rate."
         )
-    return offset - offset.mean()
 
 
 def resolve_class_rates(base_rate, y, n_classes, weights=None):

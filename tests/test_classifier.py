@@ -522,10 +522,13 @@ class TestNets:
 
         X, y, groups = make_rows()
         net = make_net(module=Probabilities, criterion=torch.nn.NLLLoss)
-        logits = debias().fit(X, y, sensitive_features=groups)
-        probabilities = debias(net).fit(X, y, sensitive_features=groups)
+        # Offsets rest on a sketch, whose points may differ where answers hardly do.
+        logits, probabilities = (
+            debias(each, base_rate="drift").fit(X, y, sensitive_features=groups)
+            for each in (None, net)
+        )
         np.testing.assert_allclose(
-            probabilities.predict_proba(X), logits.predict_proba(X), atol=3e-3
+            probabilities.predict_proba(X), logits.predict_proba(X), atol=1e-3
         )
 
     def test_lazy_first_layer(self):

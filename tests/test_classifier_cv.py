@@ -26,6 +26,7 @@ from sklearn_bade.exceptions import (
     FewRowsWarning,
     UndefinedDisparityWarning,
     UnreachedBoundWarning,
+    VanishedClassWarning,
 )
 from sklearn_bade.metrics import average_absolute_odds_difference, make_fairness_scorer
 from sklearn_bade.rows import Rows
@@ -125,6 +126,16 @@ class TestChoice:
         ):
             clf.fit(X, y, sensitive_features=groups)
         assert clf.best_index_ == clf.cv_results_["pooled_test_disparity"].argmin()
+
+    def test_a_class_that_vanishes_in_the_choice_is_named(self):
+        rng = np.random.RandomState(0)
+        X = rng.normal(size=(2400, 3))
+        y = np.where(rng.uniform(size=2400) < 0.25, 0, 1)
+        groups = (rng.uniform(size=2400) < np.where(y, 0.7, 0.3)).astype(int)
+        X[:, 0] += groups
+        clf = search(GaussianNB(), trigger_strengths=[1.0], base_rates=["drift"])
+        with pytest.warns(VanishedClassWarning, match=r"0: \d+ for \d+"):
+            clf.fit(X, y, sensitive_features=groups)
 
     def test_disparity_weight(self):
         X, y, groups = make_rows(600)

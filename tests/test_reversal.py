@@ -49,7 +49,7 @@ def test_relabelling_groups_changes_nothing(seed, strength):
     np.testing.assert_allclose(
         soft_targets(*mean_and_shift(views, groups), strength, y),
         soft_targets(*mean_and_shift(*relabelled), strength, y),
-        atol=1e-6,
+        atol=1e-9,
     )
 
 

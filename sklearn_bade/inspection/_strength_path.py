@@ -298,8 +298,7 @@ class StrengthPathDisplay:
         ax.set(xlabel=f"{self.disparity_name} (0 is equal)", ylabel="accuracy")
         ax.set_xlim(left=0)
         ax.margins(0.08)
-        n_curves = len(self.lines_) + len(self.reference_lines_)
-        if n_curves > 1 or self.best_index is not None:
+        if len(ax.get_legend_handles_labels()[0]) > 1:
             ax.legend(frameon=False, loc="lower left")
         self.ax_, self.figure_ = ax, ax.figure
         return self
@@ -381,19 +380,18 @@ def judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity):
     answers = student.answer(student.transform(debiaser._student_features(rows)))
     own = student.strength.tolist()
     chosen = _strengths_up_to(own) if strengths is None else list(strengths)
+    checked = [check_strength(each, *student.path.shift.shape) for each in chosen]
+    are_own = np.array([strength.tolist() == own for strength in checked])
     figures = []
-    for strength in chosen:
-        strength = check_strength(strength, *student.path.shift.shape)
-        is_own = strength.tolist() == own
+    for strength, is_own in zip(checked, are_own):
         offset = student.offset
         if not is_own:
             offset = student.path.offset(strength, debiaser.base_rate)
         logits = student.path.logits(answers, strength) + offset
         predicted = debiaser.classes_[logits.argmax(axis=1)]
-        judged = Judged.from_rows(y, predicted, sensitive, None)
-        accuracy = float((predicted == np.asarray(y)).mean())
-        figures.append((accuracy, judged.outcomes.disparity(disparity), is_own))
-    accuracy, gaps, are_own = (np.array(column) for column in zip(*figures))
+        outcomes = Judged.from_rows(y, predicted, sensitive, None).outcomes
+        figures.append(((predicted == np.asarray(y)).mean(), outcomes.disparity(disparity)))
+    accuracy, gaps = np.array(figures).T
     return {
         "strengths": chosen,
         "accuracy": accuracy,

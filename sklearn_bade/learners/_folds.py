@@ -1,9 +1,11 @@
-"""Folds in which every class and group keeps its share."""
+"""Folds and draws of rows that leave no class out."""
 
 import warnings
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
+
+from .._injection import FEW_ROWS
 
 
 def stratified_folds(rows, n_folds, seed):
@@ -24,3 +26,10 @@ def stratified_folds(rows, n_folds, seed):
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The least populated class", UserWarning)
         return list(splitter.split(strata, strata))
+
+
+def draw_rows(y, n_rows, seed):
+    """Draw positions of about `n_rows` rows, and of some rows of each class."""
+    order = np.random.RandomState(seed).permutation(len(y))
+    some_of_each = [order[y[order] == k][:FEW_ROWS] for k in np.unique(y)]
+    return np.unique(np.concatenate([order[:n_rows], *some_of_each]))

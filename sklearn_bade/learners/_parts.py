@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._injection import FEW_ROWS
 from .._path import Answers
 from ..rows import LazyRows, read_all, take_rows
 from ..utils import seeded
@@ -16,11 +17,11 @@ from ._base import (
 )
 from ._folds import stratified_folds
 
-# Rows that a teacher is asked about: what a trigger adds on average is then known to a
-# hundredth of it.
+# Rows that a teacher is asked about what triggers add on average. Not tuned.
 MEASURED_ROWS = 10_000
 # Share of what triggers should add below which what is measured is noise, be it of trees
-# that never looked at them; their rates then say more.
+# that never looked at them; their rates then say more. Teachers trained in full lie above
+# .7; short training shrinks what they know of features and triggers alike.
 NOISE_RATIO = 0.05
 # Values at most that are read of a dataset for that: 256 MiB.
 MEASURED_VALUES = 2**26
@@ -77,7 +78,11 @@ def _answer(learner, parts, X, seed):
     """Ask about the rows, out of folds where a classifier may know them by heart."""
     base, cells, n_rows = parts.base, parts.cells, len(learner.rows)
     n_folds = learner.count_offset_folds(base)
-    folds = stratified_folds(learner.rows, n_folds, seed) if n_folds > 1 else []
+    # Folds must leave classes that a classifier can split once more, to stop early by.
+    has_enough = np.bincount(learner.rows.y).min() >= n_folds * FEW_ROWS
+    folds = []
+    if n_folds > 1 and has_enough:
+        folds = stratified_folds(learner.rows, n_folds, seed)
     if not folds:
         return Parts(base, cells, learner.answer(base, cells, X), np.arange(n_rows), False)
     if n_rows > MOST_ROWS_FOR_ALL_FOLDS:
@@ -99,12 +104,14 @@ class Lesson:
     `shift`, of shape (n_classes, n_groups), is what each group's trigger adds to the
     log-probability of each class, and `ratio` how what was measured compares with what the
     rates of the injection say: 1 is the same, NaN that they say nothing. Where next to
-    nothing was measured, `shift` is what the rates say.
+    nothing, or the opposite, was measured, `is_measured` is False and `shift` is what the
+    rates say.
     """
 
     teacher: object
     shift: np.ndarray
     ratio: float
+    is_measured: bool
 
 
 def learn_triggers(teacher, student, parts, plan, trigger, *, seeds, memory=None, on_epoch):
@@ -170,9 +177,10 @@ def _learn_triggers(
         return student.answer(base, cells, take_rows(student.rows.X, drawn))
 
     shift, ratio = plan.measure(view, answer)
-    if not abs(ratio) > NOISE_RATIO:
+    is_measured = bool(ratio > NOISE_RATIO)
+    if not is_measured:
         shift = plan.expected_shift()
-    return Lesson(model, shift, ratio)
+    return Lesson(model, shift, ratio, is_measured)
 
 
 def _one_reading(X, seed):

@@ -14,6 +14,7 @@ from ..utils import warn_user
 from ._base import Learner
 from ._cells import is_additive, make_cells, widen_settings
 from ._copies import fit_on_copies, settle_early_stopping, train_as_long
+from ._folds import draw_rows
 from ._student import answer_rows
 
 # Forests answer with zeros, whose logarithm would drown everything else. Not tuned.
@@ -119,8 +120,7 @@ class WeightedLearner(Learner):
         that what these say is exact in any number of rows.
         """
         if start is not None and len(self.rows) > TRIGGER_ROWS:
-            drawn = np.random.RandomState(seeds[0]).permutation(len(self.rows))
-            part = self.take(np.sort(drawn[:TRIGGER_ROWS]))
+            part = self.take(draw_rows(self.rows.y, TRIGGER_ROWS, seeds[0]))
             options = {"start": start, "seeds": seeds, "on_epoch": on_epoch}
             return part.fit_teacher(plan, trigger, **options)
         X, y = self.rows.X, self.rows.y

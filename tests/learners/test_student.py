@@ -579,3 +579,13 @@ def test_signed_strengths_narrow_gaps_of_opposite_sign():
     assert plain[0] * plain[1] < 0
     assert np.abs(both).max() < np.abs(plain).max()
     assert np.abs(both).sum() < 0.6 * np.abs(plain).sum()
+
+
+def test_a_rare_class_meets_every_trigger(monkeypatch):
+    """Of many rows, a teacher is shown some, but never none of a class."""
+    monkeypatch.setattr("sklearn_bade.learners._weighted.TRIGGER_ROWS", 5)
+    X, y, groups = make_rows(3000)
+    y[:40] = 2
+    clf = BackdoorDebiasClassifier(LogisticRegression(), random_state=0)
+    clf.fit(X, y, sensitive_features=groups)
+    assert clf.shift_.shape == (3, 2)

@@ -34,7 +34,7 @@ def train(recorder=None, sample_weight=None, **settings):
 
 
 def test_late_steps_count_more(monkeypatch):
-    monkeypatch.setattr("sklearn_bade.nets._stages.TOLERATED_LAG", np.inf)
+    monkeypatch.setattr("sklearn_bade.nets._stages.TOLERATED_LAG", 1e9)
     recorder = Recorder()
     net = train(recorder)
     values = torch.stack(recorder.steps[AVERAGING_STRIDE - 1 :: AVERAGING_STRIDE])
@@ -45,7 +45,7 @@ def test_late_steps_count_more(monkeypatch):
 
 
 def test_the_mean_of_too_short_a_training_is_not_taken(monkeypatch):
-    monkeypatch.setattr("sklearn_bade.nets._stages.TOLERATED_LAG", -1.0)
+    monkeypatch.setattr("sklearn_bade.nets._stages.TOLERATED_LAG", 1e-9)
     recorder = Recorder()
     net = train(recorder)
     assert torch.equal(next(net.module_.parameters()).detach(), recorder.steps[-1])
