@@ -119,10 +119,17 @@ class WeightedLearner(Learner):
         To learn triggers alone, some rows are enough: each is seen under every trigger, so
         that what these say is exact in any number of rows.
         """
+        shown = self
         if start is not None and len(self.rows) > TRIGGER_ROWS:
-            part = self.take(draw_rows(self.rows.y, TRIGGER_ROWS, seeds[0]))
-            options = {"start": start, "seeds": seeds, "on_epoch": on_epoch}
-            return part.fit_teacher(plan, trigger, **options)
+            shown = self.take(draw_rows(self.rows.y, TRIGGER_ROWS, seeds[0]))
+        teacher = shown._fit_on_stamped_rows(
+            plan, trigger, train_as_long(self.classifier, start), seeds[1]
+        )
+        on_epoch("teacher")
+        return teacher
+
+    def _fit_on_stamped_rows(self, plan, trigger, classifier, seed):
+        """Fit a classifier on copies of all rows of this learner."""
         X, y = self.rows.X, self.rows.y
 
         def stamp_copies(selections):
@@ -132,12 +139,10 @@ class WeightedLearner(Learner):
 
         cells = plan.cells(y, self.rows.groups.codes)
         weights = plan.chances[cells].T * self._weights_or_ones()
-        seeded = with_seed(train_as_long(self.classifier, start), seeds[1])
+        seeded = with_seed(classifier, seed)
         widen_settings(seeded, X.shape[1], trigger.n_columns_)
         with _explaining_text(self.classifier):
-            teacher = fit_on_copies(seeded, weights, stamp_copies, y)
-        on_epoch("teacher")
-        return teacher
+            return fit_on_copies(seeded, weights, stamp_copies, y)
 
     def _fit_student(self, targets, distillation, *, teacher, seed, on_epoch):
         """Fit on copies of all rows with all labels, weighted by the soft targets."""
