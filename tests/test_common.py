@@ -48,6 +48,9 @@ OTHERS = [
         trigger_strengths=[0.0, 1.0],
         cv=2,
     ),
+]
+# On the few rows of the checks, where it hardly splits, boosting passes all of them.
+BOOSTING = [
     BackdoorDebiasClassifier(
         HistGradientBoostingClassifier(max_iter=5), sensitive_columns=0, n_bins=2
     ),
@@ -55,13 +58,12 @@ OTHERS = [
 
 
 def expected_failures(estimator):
-    """Name the one check that some base estimators fail by themselves.
+    """Name the one check that nets fail by themselves.
 
     It wants weights to equal repeated rows to seven digits. Nets are trained in random
-    batches, which differ between the two; gradient boosting counts rows in leaves and
-    bins, and scikit-learn expects it to fail this check by itself.
+    batches, which differ between the two.
     """
-    if any(estimator is one for one in [*LOGISTIC, *DEFENSES]):
+    if any(estimator is one for one in [*LOGISTIC, *DEFENSES, *BOOSTING]):
         return {}
     return {
         "check_sample_weight_equivalence_on_dense_data": (
@@ -75,7 +77,7 @@ def expected_failures(estimator):
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UndefinedDisparityWarning")
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
 @parametrize_with_checks(
-    [*LOGISTIC, *DEFENSES, *OTHERS], expected_failed_checks=expected_failures
+    [*LOGISTIC, *DEFENSES, *BOOSTING, *OTHERS], expected_failed_checks=expected_failures
 )
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
