@@ -30,8 +30,10 @@ LOGISTIC = [
     ),
 ]
 DEFENSES = [
-    DeconfoundedClassifier(make_shape_matching_net()),
-    DeconfoundedClassifier(make_shape_matching_net(), weighting="paper"),
+    DeconfoundedClassifier(make_shape_matching_net(), confounder_epochs=1),
+    DeconfoundedClassifier(
+        make_shape_matching_net(), weighting="paper", confounder_epochs=1
+    ),
 ]
 OTHERS = [
     BackdoorDebiasClassifier(sensitive_columns=0, n_bins=2),

@@ -168,6 +168,7 @@ class TestDatasets:
         with pytest.raises(ValueError, match="y is None, and a SliceDataset gives one"):
             debias().fit(dataset, None, sensitive_features=digits[2])
 
+    @pytest.mark.slow
     def test_rows_that_change_at_random(self, digits):
         """All views of a row are of one reading, and the seed decides how it was read."""
         X, y, color = digits
