@@ -30,7 +30,7 @@ N_REFINEMENTS = 3
 # Strengths of which two classes try all pairs, before steps are taken from the best ones.
 PAIR_GRID = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
 # Steps towards the best strengths per class, in units of the strengths that are usual.
-STEPS = (2.0, 1.0, 0.5, 0.25)
+STEPS = (2.0, 1.0, 0.5, 0.25, 0.1)
 # How far along the ray from 0 to the best strengths per class the front is shown.
 SHARES_OF_BEST = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
 # Candidates that are scored and tabulated within seconds; beyond, the grid is a mistake.
@@ -38,7 +38,10 @@ MAX_CANDIDATES = 5000
 
 
 class Candidate(NamedTuple):
-    """A strength, a base rate, and what was found of them."""
+    """A strength, a base rate, and what was found of them.
+
+    `recalls` are those of the classes, over all rows; `outcomes` count rows of known group.
+    """
 
     strength: object
     base_rate: object
@@ -46,6 +49,8 @@ class Candidate(NamedTuple):
     accuracy: float
     disparity: float
     score: float
+    recalls: np.ndarray | None = None
+    outcomes: Outcomes | None = None
 
     @property
     def params(self):
@@ -57,9 +62,9 @@ class Candidate(NamedTuple):
         }
 
     @property
-    def has_one_strength(self):
-        """Tell whether all classes have the same strength."""
-        return not isinstance(self.strength, tuple)
+    def is_usual(self):
+        """Tell whether all classes have the same strength, against the bias of the data."""
+        return not isinstance(self.strength, tuple) and self.strength >= 0
 
 
 class Judge:
@@ -91,6 +96,7 @@ class Judge:
         self.measure = measure
         self.score = score
         self.known = {}
+        self.class_weights = self._count_by_class(np.ones(len(rows)))
 
     def __call__(self, strength, base_rate):
         """Judge a strength, unless that was done before."""
@@ -101,15 +107,23 @@ class Judge:
             logits = self.path.logits(self.answers, strength) + offset
             predicted = logits.argmax(axis=1)
             rows = self.rows
+            is_right = predicted == rows.y
             self.known[key] = Candidate(
                 strength,
                 base_rate,
                 tuple(offset.tolist()),
-                np.average(predicted == rows.y, weights=rows.weights),
+                np.average(is_right, weights=rows.weights),
                 self.measure(predicted[None], rows)[0],
                 np.nan if self.score is None else self.score(logits, strength, offset),
+                self._count_by_class(is_right) / self.class_weights,
+                Outcomes.of_rows(rows, predicted),
             )
         return self.known[key]
+
+    def _count_by_class(self, is_counted):
+        """Sum the weights of rows, class by class."""
+        weights = is_counted * (1 if self.rows.weights is None else self.rows.weights)
+        return np.bincount(self.rows.y, weights, minlength=self.rows.n_classes)
 
     def logits(self, candidate):
         """Compute what a candidate says of the rows."""
@@ -123,8 +137,7 @@ class Judge:
         """Estimate that of the candidate's disparity; 0 for a disparity without a name."""
         if callable(self.measure.disparity):
             return 0.0
-        outcomes = Outcomes.of_rows(self.rows, self.predict(candidate))
-        return outcomes.standard_error(self.measure.disparity)
+        return candidate.outcomes.standard_error(self.measure.disparity)
 
 
 def weakest_of_equals(choose):
@@ -162,7 +175,7 @@ def judge_grid(judge, strengths, base_rates, n_classes, *, per_class):
     return [judge(*pair) for pair in product(strengths, base_rates)]
 
 
-def find_candidates(judge, choose, base_rates, n_classes, *, per_class):
+def find_candidates(judge, rule, base_rates, n_classes, *, per_class):
     """Look for candidates where the choice is.
 
     Parameters
@@ -170,8 +183,8 @@ def find_candidates(judge, choose, base_rates, n_classes, *, per_class):
     judge : Judge
         Judges strengths.
 
-    choose : callable
-        Returns the position of the best of several candidates.
+    rule : Rule
+        Chooses between candidates.
 
     base_rates : list
         Base rates to try.
@@ -188,7 +201,7 @@ def find_candidates(judge, choose, base_rates, n_classes, *, per_class):
         A grid of single strengths, refined and extended around the best, and the front of
         strengths per class.
     """
-    choose = weakest_of_equals(choose)
+    choose = weakest_of_equals(rule.choose)
     reach = max(judge.path.reach, USUAL_REACH / GREATEST_UNIT)
     unit = max(1.0, USUAL_REACH / reach)
     found = []
@@ -197,8 +210,8 @@ def find_candidates(judge, choose, base_rates, n_classes, *, per_class):
         found += line
         if per_class:
             best = line[choose(line)].strength
-            climbed = _search_classes(judge, base_rate, best, n_classes, unit)
-            found += _front(climbed)
+            climbed = _search_classes(judge, rule, base_rate, best, n_classes, unit)
+            found += _front(climbed, rule)
     return found
 
 
@@ -228,17 +241,13 @@ def _search_line(judge, choose, base_rate, unit):
     return line
 
 
-def _search_classes(judge, base_rate, best_single, n_classes, unit):
-    """Judge strengths per class, in steps towards the best accuracy minus disparity."""
+def _search_classes(judge, rule, base_rate, best_single, n_classes, unit):
+    """Judge strengths per class, in steps towards what is worth most to the rule."""
     judged = {}
 
     def worth(strength):
         strength = tuple(float(each) for each in strength)
-        candidate = judged.setdefault(strength, judge(strength, base_rate))
-        value = candidate.score
-        if judge.score is None:
-            value = candidate.accuracy - candidate.disparity
-        return -np.inf if np.isnan(value) else value
+        return rule.worth(judged.setdefault(strength, judge(strength, base_rate)))
 
     starts = [np.full(n_classes, best_single), np.zeros(n_classes)]
     if n_classes == 2:
@@ -253,12 +262,18 @@ def _search_classes(judge, base_rate, best_single, n_classes, unit):
 
 
 def _climb(worth, best, step, limit):
-    """Move along the axes while that is for the better."""
+    """Move along the axes, or all together or apart, while that is for the better.
+
+    Where features say of the group what they say of the class, strengths of two classes
+    all but replace each other, and the best ones lie along a diagonal.
+    """
+    ones = np.ones(len(best))
+    directions = [*np.eye(len(best)), ones, np.where(np.arange(len(best)), ones, -ones)]
     while True:
         moves = [
             best + move
-            for axis in np.eye(len(best))
-            for move in (step * axis, -step * axis)
+            for direction in directions
+            for move in (step * direction, -step * direction)
         ]
         better = max(moves, key=worth)
         if worth(better) <= worth(best) or np.abs(better).max() > limit:
@@ -266,16 +281,16 @@ def _climb(worth, best, step, limit):
         best = better
 
 
-def _front(candidates):
-    """Keep what no other is better than in both accuracy and disparity (or in score)."""
+def _front(candidates, rule):
+    """Keep what no other is better than in both figures, and what is worth most."""
     ordered = sorted(candidates, key=lambda c: (c.disparity, -c.accuracy))
     kept, most = [], -np.inf
     for candidate in ordered:
         if candidate.accuracy > most:
             kept.append(candidate)
             most = candidate.accuracy
-    best_score = max(candidates, key=lambda c: -np.inf if np.isnan(c.score) else c.score)
-    return kept if best_score in kept or np.isnan(best_score.score) else [*kept, best_score]
+    best = max(candidates, key=rule.worth)
+    return kept if any(each is best for each in kept) else [*kept, best]
 
 
 def _to_hashable(strength):

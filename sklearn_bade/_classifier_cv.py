@@ -16,6 +16,7 @@ from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._outcomes import DISPARITIES, ChoiceRule
 from ._path import Answers, Sketch
 from ._reversal import check_strength
+from ._rules import GAIN_TO_EARN, CautiousRule, GivenRule, MostAccurateRule, ScoreRule
 from ._search import (
     DisparityMeasure,
     FoldScores,
@@ -26,6 +27,7 @@ from ._search import (
     predict_fold,
     tabulate,
 )
+from ._verdict import compare, describe
 from .learners import (
     settle_early_stopping,
     warn_of_faint_signal,
@@ -101,8 +103,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         Whether each class has a strength of its own, which helps where gaps differ in sign
         between classes. With `trigger_strengths`, True tries all combinations of these, and
         "auto" none. Without, strengths are climbed towards the greatest accuracy minus
-        disparity, and those that are worth it are candidates. "auto" takes one of them only
-        if it gains more than half a standard error of the gap over one strength for all.
+        disparity, and those that are worth it are candidates. "auto" takes one of them, or
+        a negative strength for all, only if it gains more than half a standard error of
+        the gap over one strength that is not negative.
 
     disparity : {"average_odds", "equalized_odds", "demographic_parity", \
             "equal_opportunity"} or callable, default="average_odds"
@@ -112,22 +115,28 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         goes by the predictions of all folds together, so a callable may raise ValueError
         on a fold, whose figure is then NaN.
 
-    max_disparity : float, default=0.02
-        The most accurate candidate whose cross-validated disparity is at most this is
-        chosen; if there is none, the least disparate one, with a warning.
+    max_disparity : float, default=None
+        If given, the most accurate candidate whose cross-validated disparity is at most
+        this is chosen; if there is none, the least disparate one, with a warning.
+
+        If no rule is given, neither here nor by the next three parameters, the default rule
+        chooses: what starts within noise of fair is left alone (a chi-square test of the
+        rates that the disparity compares, p >= .01); else the greatest accuracy minus
+        expected disparity, of candidates that cost at most two points of accuracy and keep
+        .6 of the recall of each class, both compared with strength 0. See
+        :doc:`/choosing`.
 
     max_accuracy_loss : float, default=None
-        If given, it replaces `max_disparity`: the least disparate candidate is chosen
-        whose cross-validated accuracy is at most this much below that of the most
-        accurate one.
+        If given, the least disparate candidate is chosen whose cross-validated accuracy is
+        at most this much below that of the most accurate one.
 
     disparity_weight : float, default=None
-        If given, it replaces `max_disparity` too: the candidate with the greatest
-        cross-validated accuracy minus this many times its disparity is chosen. With 1, a
-        point of disparity is worth a point of accuracy.
+        If given, the candidate with the greatest cross-validated accuracy minus this many
+        times its disparity is chosen. With 1, a point of disparity is worth a point of
+        accuracy.
 
     scoring : str or callable, default=None
-        If given, it replaces all three: a scikit-learn scorer whose mean over the folds is
+        If given, it replaces all rules: a scikit-learn scorer whose mean over the folds is
         maximised. A fairness scorer that names no column of X gets the groups, and so
         ``make_fairness_scorer("balanced_group_accuracy")`` asks for what is most accurate
         where every class and group counts alike.
@@ -148,7 +157,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         Seed of folds, triggers, weights and batches.
 
     verbose : int, default=0
-        0 is silent, 1 shows a progress bar in terminals and notebooks, 2 everywhere.
+        0 is silent, 1 shows a progress bar in terminals and notebooks, 2 everywhere. Both
+        print in one line what was gained and paid, see `comparison_`.
 
     Attributes
     ----------
@@ -175,6 +185,14 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         in `mean_test_accuracy`. Disparities are positive. `pooled_test_disparity`, from the
         predictions of all folds together, is what the choice is made by: the mean over
         folds overrates a gap, since each fold adds noise to it before its sign is dropped.
+
+    comparison_ : dict of ndarray of shape (3,)
+        What was gained and paid, on the predictions of all folds together: rows for
+        strength 0, the chosen candidate, and the least disparate one that was found. A
+        pandas frame can be made of it. Columns are `model`, `trigger_strength`,
+        `base_rate`, `accuracy`, `disparity`, `lower` and `upper` (limits of its 95%
+        interval, NaN for a callable), and `least_recall`, that of the class whose recall is
+        least. Strength 0 is the plain classifier; of a network, the mean of its weights.
 
     estimator_ : BackdoorDebiasClassifier
         The chosen candidate, of all data.
@@ -227,7 +245,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         "base_rates": ["array-like"],
         "per_class": ["boolean", StrOptions({"auto"})],
         "disparity": [StrOptions(set(DISPARITIES)), callable],
-        "max_disparity": [Interval(Real, 0, None, closed="left")],
+        "max_disparity": [Interval(Real, 0, None, closed="left"), None],
         "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
         "disparity_weight": [Interval(Real, 0, None, closed="left"), None],
         "scoring": [str, callable, None],
@@ -244,7 +262,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         base_rates=("keep", "drift"),
         per_class="auto",
         disparity="average_odds",
-        max_disparity=0.02,
+        max_disparity=None,
         max_accuracy_loss=None,
         disparity_weight=None,
         scoring=None,
@@ -318,8 +336,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         """
         forget_fit(self)
         self._check_distillation()
-        if self.scoring is None:
-            self._make_rule()
+        choice = self._make_choice()
         rng = check_random_state(self.random_state)
         is_seed = isinstance(self.random_state, Integral)
         refit_seed = self.random_state if is_seed else draw_seed(rng)
@@ -338,10 +355,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             advance("whole data")
             outcomes = self._answer_folds(rows, folds, rng, advance)
         judge = self._make_judge(rows, folds, outcomes, learned, measure)
-        candidates = self._find(judge, strengths, base_rates)
+        rule = self._make_rule(choice, judge, base_rates[0])
+        candidates = self._find(judge, rule, strengths, base_rates)
         tests = [rows.take(test) for _, test in folds]
         self.cv_results_ = tabulate(judge, candidates, tests, outcomes)
-        self._choose(judge, candidates)
+        self._choose(judge, rule, candidates)
         self.estimator_ = self._refit(
             refit_seed, learned, judge.path.sketch, X, y, sensitive_features, sample_weight
         )
@@ -424,44 +442,41 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             warn_of_faint_signal(seen, judged, answers, seed=learned.seed)
         return Judge(judged, answers, path, measure, scores)
 
-    def _find(self, judge, strengths, base_rates):
+    def _make_choice(self):
+        """Make the rule of a number that was given; None for the default, or a score."""
+        bounds = self.max_disparity, self.max_accuracy_loss, self.disparity_weight
+        if self.scoring is not None or all(bound is None for bound in bounds):
+            return None
+        return ChoiceRule(*bounds)
+
+    def _make_rule(self, choice, judge, base_rate):
+        """Make the rule of choice, now that there are answers to judge by."""
+        if self.scoring is not None:
+            return ScoreRule()
+        control = judge(0.0, base_rate)
+        # A named disparity that no rows tell anything of has been warned of.
+        if not callable(self.disparity) and np.isnan(control.disparity):
+            return MostAccurateRule()
+        if choice is not None:
+            return GivenRule(choice)
+        class_rows = np.bincount(judge.rows.y, minlength=judge.rows.n_classes)
+        return CautiousRule(control, class_rows, self.disparity)
+
+    def _find(self, judge, rule, strengths, base_rates):
         """Judge the strengths that were given, or those that lead to the best."""
         n_classes = judge.rows.n_classes
         if strengths is not None:
             per_class = self.per_class is True
             return judge_grid(judge, strengths, base_rates, n_classes, per_class=per_class)
-        return find_candidates(
-            judge, self._first_best_of, base_rates, n_classes, per_class=self.per_class
-        )
+        return find_candidates(judge, rule, base_rates, n_classes, per_class=self.per_class)
 
-    def _best_of(self, candidates):
-        """Find the position of the best candidate, the weakest of equals."""
-        return weakest_of_equals(self._first_best_of)(candidates)
-
-    def _first_best_of(self, candidates):
-        """Find the position of the best candidate, by the rule that was asked for."""
-        if self.scoring is not None:
-            scores = np.array([candidate.score for candidate in candidates])
-            return int(np.where(np.isnan(scores), -np.inf, scores).argmax())
-        accuracy = np.array([candidate.accuracy for candidate in candidates])
-        gaps = np.array([candidate.disparity for candidate in candidates])
-        # A named disparity that no rows tell anything of has been warned of.
-        if not callable(self.disparity) and np.isnan(gaps).all():
-            return int(accuracy.argmax())
-        return self._make_rule().choose(accuracy, gaps)
-
-    def _choose(self, judge, candidates):
-        """Choose a candidate; one with a strength per class has to earn it."""
+    def _choose(self, judge, rule, candidates):
+        """Choose a candidate; one with strengths of other directions has to earn it."""
         if self.scoring is not None and all(np.isnan(c.score) for c in candidates):
             raise ValueError(
                 f"scoring={self.scoring!r} gives no candidate a score; all are NaN."
             )
-        best = candidates[self._best_of(candidates)]
-        singles = [candidate for candidate in candidates if candidate.has_one_strength]
-        if self.per_class == "auto" and not best.has_one_strength and singles:
-            single = singles[self._best_of(singles)]
-            if not self._earns_its_strengths(judge, best, single):
-                best = single
+        best = self._best_of(judge, rule, candidates)
         if np.any(best.strength):
             warn_of_vanished_classes(judge.rows, judge.predict(best))
         self.best_index_ = candidates.index(best)
@@ -470,26 +485,24 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.best_score_ = float(results[f"mean_test_{key}"][self.best_index_])
         self.best_params_ = results["params"][self.best_index_]
         self.best_strength_ = self.best_params_["trigger_strength"]
+        control = judge(0.0, candidates[0].base_rate)
+        self.comparison_ = compare(control, best, candidates, self.disparity)
+        if self.verbose:
+            print(f"{type(self).__name__}: {describe(self.comparison_, self.disparity)}")
+        rule.warn(best, candidates)
+
+    def _best_of(self, judge, rule, candidates):
+        """Find the best candidate, the weakest of equals."""
+        choose = weakest_of_equals(rule.choose)
+        best = candidates[choose(candidates)]
+        usual = [candidate for candidate in candidates if candidate.is_usual]
+        if self.per_class != "auto" or best.is_usual or not usual:
+            return best
+        rival = usual[choose(usual)]
+        gain = rule.worth(best) - rule.worth(rival)
         if self.scoring is None:
-            most = max(candidate.accuracy for candidate in candidates)
-            self._make_rule().warn_if_unreached(best.accuracy, best.disparity, most)
-
-    def _earns_its_strengths(self, judge, best, single):
-        """Tell whether strengths per class gain more than noise would, over one for all.
-
-        Half a standard error of the gap they start from: less is what the best of many
-        candidates gains by chance.
-        """
-        if self.scoring is not None:
-            return best.score > single.score
-        gain = (best.accuracy - best.disparity) - (single.accuracy - single.disparity)
-        return gain > judge.standard_error(single) / 2
-
-    def _make_rule(self):
-        """Make the rule of choice; the default bound stands back behind the others."""
-        loss, weight = self.max_accuracy_loss, self.disparity_weight
-        bound = self.max_disparity if loss is None and weight is None else None
-        return ChoiceRule(bound, loss, weight)
+            gain -= GAIN_TO_EARN * judge.standard_error(rival)
+        return best if gain > 0 else rival
 
     def _refit(self, seed, learned, sketch, X, y, sensitive_features, sample_weight):
         """Make a debiaser of the chosen candidate, of what has been learned of all data."""

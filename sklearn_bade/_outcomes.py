@@ -112,23 +112,29 @@ class Outcomes:
         """
         return float(DISPARITIES[name](self.gaps()).max())
 
+    def rate_sizes(self):
+        """Count the rows that each of :meth:`rates` rests on, in the same shape."""
+        of_class = self.n_rows.sum(axis=2)
+        everybody = np.broadcast_to(self.n_rows.sum(axis=(1, 2))[:, None], of_class.shape)
+        return {
+            "selection": everybody,
+            "true_positive": of_class,
+            "false_positive": everybody - of_class,
+        }
+
     def standard_error(self, name):
         """Estimate the standard error of a disparity, as that of independent proportions.
 
         That of the worst class, and of the two groups that are furthest apart.
         """
         rates, classes = self.rates(), self.compared_classes()
-        sizes = {
-            "selection": self.n_rows.sum(axis=(1, 2))[:, None],
-            "true_positive": self.n_rows.sum(axis=2),
-        }
-        sizes["false_positive"] = sizes["selection"] - sizes["true_positive"]
+        sizes = self.rate_sizes()
         worst = classes[int(np.nan_to_num(DISPARITIES[name](self.gaps(classes))).argmax())]
         kinds = RATES_OF_DISPARITY[name]
         variances = []
         for kind in kinds:
             rate = rates[kind][:, worst]
-            size = np.broadcast_to(sizes[kind], rates[kind].shape)[:, worst]
+            size = sizes[kind][:, worst]
             ends = [np.nanargmin(rate), np.nanargmax(rate)]
             variances.append((rate * (1 - rate) / size)[ends].sum())
         mean = len(kinds) if name == "average_odds" else 1

@@ -10,6 +10,7 @@ Filter by class where a warning is no news to you::
 
 __all__ = [
     "ChannelOrderWarning",
+    "CostlyGapWarning",
     "CutGroupsWarning",
     "DebiasWarning",
     "FaintSignalWarning",
@@ -37,6 +38,10 @@ class DebiasWarning(UserWarning):
 
 class ChannelOrderWarning(DebiasWarning):
     """The channels of images seem to come last, where networks expect them first."""
+
+
+class CostlyGapWarning(DebiasWarning):
+    """A gap is left that is more than noise, since closing it would cost too much."""
 
 
 class CutGroupsWarning(DebiasWarning):

@@ -27,6 +27,7 @@ from sklearn_bade._candidates import (
 )
 from sklearn_bade._outcomes import ChoiceRule
 from sklearn_bade._reversal import check_strength
+from sklearn_bade._rules import GivenRule
 
 EXACT = LogisticRegression(solver="newton-cholesky", tol=1e-6)
 INTERACTING = make_pipeline(PolynomialFeatures(2, include_bias=False), EXACT)
@@ -55,14 +56,9 @@ class FakeJudge:
 
 
 def find(judge, rule=None, base_rates=("keep",), n_classes=2, per_class=False):
-    rule = rule or ChoiceRule(disparity_weight=1.0)
-
-    def choose(candidates):
-        figures = [(each.accuracy, each.disparity) for each in candidates]
-        return rule.choose(*np.array(figures).T)
-
-    found = find_candidates(judge, choose, list(base_rates), n_classes, per_class=per_class)
-    return found, found[weakest_of_equals(choose)(found)]
+    rule = GivenRule(rule or ChoiceRule(disparity_weight=1.0))
+    found = find_candidates(judge, rule, list(base_rates), n_classes, per_class=per_class)
+    return found, found[weakest_of_equals(rule.choose)(found)]
 
 
 def line_towards(target, scale=1.0):
@@ -151,14 +147,14 @@ class TestClasses:
     def test_strengths_per_class_are_climbed_to(self, target):
         found, best = find(plane_towards(target), n_classes=len(target), per_class=True)
         if len(set(target)) > 1:
-            assert not best.has_one_strength
+            assert isinstance(best.strength, tuple)
         distance = np.abs(np.array(best.strength) - target).max()
         assert distance <= 0.25 * max(1, np.abs(target).max() / 2)
-        assert any(candidate.has_one_strength for candidate in found)
+        assert any(not isinstance(candidate.strength, tuple) for candidate in found)
 
     def test_only_the_front_is_shown(self):
         found, _ = find(plane_towards((-2.0, 1.0)), per_class=True)
-        front = [each for each in found if not each.has_one_strength]
+        front = [each for each in found if isinstance(each.strength, tuple)]
         for one in front:
             assert not any(
                 other.accuracy >= one.accuracy and other.disparity < one.disparity
@@ -167,7 +163,7 @@ class TestClasses:
 
     def test_one_strength_for_all_if_nothing_else_was_asked_for(self):
         found, _ = find(plane_towards((-2.0, 1.0)))
-        assert all(candidate.has_one_strength for candidate in found)
+        assert all(not isinstance(candidate.strength, tuple) for candidate in found)
 
     def test_there_is_an_end(self):
         judge = FakeJudge(lambda w: 0.8, lambda w: np.exp(-(w * [1, -1]).sum() / 1e4))

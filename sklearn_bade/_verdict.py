@@ -1,0 +1,65 @@
+"""What a search says that it did: before, after, and what was left, in figures and words."""
+
+import numpy as np
+
+from ._uncertainty import interval
+
+# Models that a search compares, in this order.
+CONTROL, CHOSEN, LEAST = "strength 0", "chosen", "least disparate"
+
+
+def compare(control, chosen, candidates, disparity):
+    """Tabulate strength 0, the chosen candidate and the least disparate one.
+
+    Returns
+    -------
+    table : dict of ndarray of shape (3,)
+        "model", "trigger_strength", "base_rate", "accuracy", "disparity", the limits of its
+        95% interval, "lower" and "upper" (NaN for a disparity of the user's own), and
+        "least_recall", that of the class whose recall is least.
+    """
+    models = {CONTROL: control, CHOSEN: chosen, LEAST: least_disparate(candidates)}
+    limits = [
+        (np.nan, np.nan) if callable(disparity) else interval(model.outcomes, disparity)
+        for model in models.values()
+    ]
+    columns = {
+        "model": list(models),
+        "trigger_strength": [model.strength for model in models.values()],
+        "base_rate": [model.base_rate for model in models.values()],
+        "accuracy": [model.accuracy for model in models.values()],
+        "disparity": [model.disparity for model in models.values()],
+        "lower": [lower for lower, _ in limits],
+        "upper": [upper for _, upper in limits],
+        "least_recall": [np.nanmin(model.recalls) for model in models.values()],
+    }
+    table = {}
+    for name, values in columns.items():
+        is_number = all(isinstance(value, float) for value in values)
+        table[name] = np.empty(len(values), dtype=float if is_number else object)
+        table[name][:] = values
+    return table
+
+
+def least_disparate(candidates):
+    """Find the candidate of the least disparity, and the most accurate one of these."""
+    return min(
+        candidates,
+        key=lambda c: (np.inf if np.isnan(c.disparity) else c.disparity, -c.accuracy),
+    )
+
+
+def describe(table, disparity):
+    """Say in one line what was gained, and what was paid."""
+    name = "disparity" if callable(disparity) else disparity
+    gaps = [
+        f"{gap:.3f}" + ("" if np.isnan(lower) else f" [{lower:.3f}, {upper:.3f}]")
+        for gap, lower, upper in zip(table["disparity"], table["lower"], table["upper"])
+    ]
+    strength = np.round(np.array(table["trigger_strength"][1], dtype=float), 3).tolist()
+    accuracy, recall = table["accuracy"], table["least_recall"]
+    return (
+        f"{name} {gaps[0]} at strength 0, {gaps[1]} at strength {strength}; "
+        f"accuracy {accuracy[0]:.3f}, {accuracy[1]:.3f}; "
+        f"least recall of a class {recall[0]:.3f}, {recall[1]:.3f} (cross-validated)"
+    )
