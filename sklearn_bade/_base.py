@@ -3,7 +3,7 @@
 import os
 from abc import ABCMeta, abstractmethod
 from contextlib import contextmanager, nullcontext
-from numbers import Integral
+from numbers import Integral, Real
 
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
@@ -11,6 +11,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_consistent_length
 
 from ._compat import HasMethods, Interval, StrOptions, check_sample_weight
+from ._decision import make_decision
 from ._groups import (
     find_groups,
     locate_sensitive_columns,
@@ -61,6 +62,9 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         "injection": [StrOptions(set(INJECTIONS)), callable],
         "trigger": [StrOptions({"auto"}), BaseTrigger],
         "student": [StrOptions({"path", "single"})],
+        "threshold": [Interval(Real, 0, 1, closed="neither"), None],
+        "cost_matrix": ["array-like", None],
+        "selection_rate": [Interval(Real, 0, 1, closed="neither"), None],
         "student_init": [StrOptions({"auto", "teacher", "scratch"})],
         "student_epochs": [Interval(Integral, 1, None, closed="left"), None],
         "n_bins": [Interval(Integral, 2, None, closed="left"), None],
@@ -196,6 +200,33 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
                     f"from true labels and groups. Leave {name} out, or use "
                     "student='single'."
                 )
+
+    def _make_decision(self, n_classes):
+        """Make what is decided of probabilities."""
+        return make_decision(
+            self.threshold, self.cost_matrix, self.selection_rate, n_classes
+        )
+
+    def predict(self, X):
+        """Predict class labels.
+
+        By default, those of the greatest probability; else what `threshold`, `cost_matrix`
+        or `selection_rate` say.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape (n_samples, ...)
+            Rows as in `fit`; sensitive columns are not used, and may be left out. With
+            `selection_rate`, that share of these very rows is selected.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Labels, of the type that `fit` was given.
+        """
+        log_proba = self.predict_log_proba(X)
+        decision = self._make_decision(len(self.classes_))
+        return self.classes_[decision.decide(log_proba, warns=True)]
 
     def _inject(self, rows):
         """Step 2: rates at which triggers are as biased as the data."""

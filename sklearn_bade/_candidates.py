@@ -105,7 +105,7 @@ class Judge:
         if key not in self.known:
             offset = self.path.offset(strength, base_rate)
             logits = self.path.logits(self.answers, strength) + offset
-            predicted = logits.argmax(axis=1)
+            predicted = self.path.decision.decide(logits)
             rows = self.rows
             is_right = predicted == rows.y
             self.known[key] = Candidate(
@@ -131,7 +131,7 @@ class Judge:
 
     def predict(self, candidate):
         """Predict class codes of the rows."""
-        return self.logits(candidate).argmax(axis=1).astype(np.int32)
+        return self.path.decision.decide(self.logits(candidate)).astype(np.int32)
 
     def standard_error(self, candidate):
         """Estimate that of the candidate's disparity; 0 for a disparity without a name."""

@@ -44,11 +44,11 @@ class Learned(NamedTuple):
     parts: object
     lesson: object
 
-    def path(self, sketch):
+    def path(self, sketch, decision):
         """Make the path that all strengths lie on."""
         rows = self.learner.rows
         rates = mirror_rates(rows.count_cells(rows.frequencies))
-        return Path(self.lesson.shift, rates, sketch)
+        return Path(self.lesson.shift, rates, sketch, decision)
 
 
 class BackdoorDebiasClassifier(BaseDebiasClassifier):
@@ -135,6 +135,22 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         rows that took no part in the learning; of networks and additive classifiers, such
         as linear ones, on the training rows. A search returns the offset it found in
         `best_params_`. Not for `student="single"`.
+
+    threshold : float, default=None
+        Probability from which the greater of two classes is predicted, between 0 and 1.
+        None predicts the most probable class. Probabilities stay what they are;
+        predictions, and the decisions that `base_rate` is about, are those of the
+        threshold, as they are of the next two, of which at most one may be given.
+
+    cost_matrix : array-like of shape (n_classes, n_classes), default=None
+        What it costs to decide for a class (column) where another one (row) is true; the
+        class of the least expected cost is predicted.
+
+    selection_rate : float, default=None
+        Share, between 0 and 1, of the rows given to `predict` for which the greater of two
+        classes is predicted: those of its greatest probabilities, rounded to whole rows.
+        Rows that tie at the end of the selection are taken by lot, with a warning. What is
+        predicted for a row so depends on the rows that it is predicted with.
 
     student : {"path", "single"}, default="path"
         What the student is.
@@ -301,6 +317,9 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         trigger="auto",
         base_rate="keep",
         offset=None,
+        threshold=None,
+        cost_matrix=None,
+        selection_rate=None,
         student="path",
         hard_label_weight=0.0,
         temperature=1.0,
@@ -321,6 +340,9 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         self.trigger = trigger
         self.base_rate = base_rate
         self.offset = offset
+        self.threshold = threshold
+        self.cost_matrix = cost_matrix
+        self.selection_rate = selection_rate
         self.student = student
         self.hard_label_weight = hard_label_weight
         self.temperature = temperature
@@ -387,6 +409,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         rows = self._read_rows(X, y, sensitive_features, sample_weight)
         strength = check_strength(self.trigger_strength, rows.n_classes, len(rows.groups))
         self._check_rates(rows.n_classes)
+        self._make_decision(rows.n_classes)
         self._warn_of_widening(strength)
         seeds = draw_seeds(self.random_state)
         learners = self._make_learners(rows, self._hidden_columns, seeds[0])
@@ -477,7 +500,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         if sketch is None:
             answered = rows.without_features().take(parts.answered)
             sketch = Sketch.of(parts.answers, answered.weights)
-        path = learned.path(sketch)
+        path = learned.path(sketch, self._make_decision(rows.n_classes))
         offset = self.offset
         if offset is None:
             offset = path.offset(strength, self.base_rate)
@@ -485,7 +508,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         if parts.answers is not None and np.any(strength):
             self._warn_of_reversal(learned, answered)
             logits = path.logits(parts.answers, strength) + offset
-            warn_of_vanished_classes(answered, logits.argmax(axis=1))
+            warn_of_vanished_classes(answered, path.decision.decide(logits))
         if self.keep_teacher:
             self.teacher_, self.trigger_ = lesson.teacher, learned.trigger
         self.injection_rates_ = learned.plan.rates

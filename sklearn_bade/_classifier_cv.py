@@ -42,6 +42,9 @@ PASSED_ON = (
     "injection",
     "trigger",
     "student",
+    "threshold",
+    "cost_matrix",
+    "selection_rate",
     "student_init",
     "student_epochs",
     "n_bins",
@@ -140,6 +143,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         maximised. A fairness scorer that names no column of X gets the groups, and so
         ``make_fairness_scorer("balanced_group_accuracy")`` asks for what is most accurate
         where every class and group counts alike.
+
+    threshold, cost_matrix, selection_rate
+        What is decided of probabilities, see
+        :class:`~sklearn_bade.BackdoorDebiasClassifier`. Gaps, accuracy and choice are those
+        of this decision; a share of rows is selected of the rows of all folds together.
 
     cv : int, cross-validation generator or iterable, default=5
         Folds. An int makes as many, stratified by class and group together.
@@ -266,6 +274,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         max_accuracy_loss=None,
         disparity_weight=None,
         scoring=None,
+        threshold=None,
+        cost_matrix=None,
+        selection_rate=None,
         cv=5,
         injection="mirror",
         trigger="auto",
@@ -290,6 +301,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.max_accuracy_loss = max_accuracy_loss
         self.disparity_weight = disparity_weight
         self.scoring = scoring
+        self.threshold = threshold
+        self.cost_matrix = cost_matrix
+        self.selection_rate = selection_rate
         self.cv = cv
         self.injection = injection
         self.trigger = trigger
@@ -344,6 +358,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         folds = self._split_as_given(all_X, all_y, sample_weight)
         rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
         measure = DisparityMeasure(self.disparity, rows)
+        self._make_decision(rows.n_classes)
         base_rates = check_base_rates(self.base_rates, rows.n_classes)
         strengths = self._check_strengths()
         if folds is None:
@@ -432,7 +447,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         judged = rows.without_features().take(order)
         answers = Answers.concatenate([outcome["answers"] for outcome in outcomes])
         sketch = Sketch.of(answers, judged.weights)
-        path = learned.path(sketch)
+        path = learned.path(sketch, self._make_decision(judged.n_classes))
         scores = None
         if self.scoring is not None:
             scorer = ProbabilityScorer(self.scoring)

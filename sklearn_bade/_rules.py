@@ -152,17 +152,20 @@ class CautiousRule(Rule):
             return
         if equality_p_value(chosen.outcomes, self.name) >= LEAST_P_VALUE:
             return
-        wanted = [c for c in candidates if c.disparity <= SHARE_TO_MENTION * before]
-        other = max(wanted, key=lambda c: c.accuracy) if wanted else None
-        other = other or least_disparate(candidates)
-        warn_user(
-            f"A {self.name} of {left:.3f} is left, of {before:.3f} at strength 0. Bringing "
-            f"it to {other.disparity:.3f} would take the accuracy from "
-            f"{self.control.accuracy:.3f} to {other.accuracy:.3f}, and the least recall of "
-            f"a class from {self.control.recalls.min():.3f} to {other.recalls.min():.3f}; "
-            f"the default rule pays at most {MOST_ACCURACY_PAID:g} of accuracy, "
+        halved = [c for c in candidates if c.disparity <= SHARE_TO_MENTION * before]
+        other = max(halved, key=lambda c: c.accuracy, default=least_disparate(candidates))
+        limits = (
+            f"The default rule pays at most {MOST_ACCURACY_PAID:g} of accuracy, "
             f"{1 - LEAST_RECALL_KEPT:.0%} of a recall, and a point of accuracy for a point "
-            f"of disparity. If it is worth that, use max_disparity="
-            f"{np.ceil(1000 * other.disparity) / 1000:g}.",
+            "of disparity; if it is worth more, use max_disparity="
+            f"{np.ceil(1000 * other.disparity) / 1000:g}."
+        )
+        warn_user(
+            f"A gap of {left:.3f} ({self.name}) is left, of {before:.3f} at strength 0. "
+            + ("Half of it" if halved else "The least that was found")
+            + f" ({other.disparity:.3f}) has an accuracy of {other.accuracy:.3f} instead "
+            f"of {self.control.accuracy:.3f}, and a least recall of a class of "
+            f"{other.recalls.min():.3f} instead of {self.control.recalls.min():.3f}. "
+            + limits,
             CostlyGapWarning,
         )

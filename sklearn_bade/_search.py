@@ -87,7 +87,7 @@ class Fold:
 
         with warnings.catch_warnings():  # the search names the folds
             warnings.simplefilter("ignore", UndefinedDisparityWarning)
-            return scorer(softmax(logits, axis=1), self.test, predict_others)
+            return scorer(softmax(logits, axis=1), self.test, predict_others, path.decision)
 
 
 def predict_fold(search, hidden_columns, train, test, *, seeds, keeps_models):
@@ -150,11 +150,12 @@ class _Candidate(ClassifierMixin, BaseEstimator):
     such as `permutation_importance` demand that there is a `fit`, and never call it.
     """
 
-    def __init__(self, classes, rows, proba, predict_others):
+    def __init__(self, classes, rows, proba, predict_others, decision):
         self.classes = classes
         self.rows = rows
         self.proba = proba
         self.predict_others = predict_others
+        self.decision = decision
 
     @property
     def classes_(self):
@@ -175,7 +176,9 @@ class _Candidate(ClassifierMixin, BaseEstimator):
         return self.predict_others(X)
 
     def predict(self, X):
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        with np.errstate(divide="ignore"):
+            log_proba = np.log(self.predict_proba(X))
+        return self.classes_[self.decision.decide(log_proba)]
 
 
 class ProbabilityScorer:
@@ -188,7 +191,7 @@ class ProbabilityScorer:
     def __init__(self, scoring):
         self.scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
 
-    def __call__(self, proba, rows, predict_others):
+    def __call__(self, proba, rows, predict_others, decision):
         takes, options = signature(self.scorer).parameters, {}
         reads_column = getattr(self.scorer, "sensitive_columns", None) is not None
         if "sensitive_features" in takes and not reads_column:
@@ -200,7 +203,7 @@ class ProbabilityScorer:
         )
         if rows.weights is not None and takes_weights():
             options["sample_weight"] = rows.weights
-        candidate = _Candidate(rows.classes, rows.X, proba, predict_others)
+        candidate = _Candidate(rows.classes, rows.X, proba, predict_others, decision)
         return self.scorer(candidate, rows.X, rows.labels, **options)
 
 
@@ -351,7 +354,7 @@ def _judge_folds(judge, candidate, tests):
     """Compute a candidate's accuracy, disparity and score in each fold."""
     logits = judge.logits(candidate)
     ends = np.cumsum([len(test) for test in tests])
-    pieces = np.split(logits.argmax(axis=1), ends[:-1])
+    pieces = np.split(judge.predict(candidate), ends[:-1])
     accuracy = [np.average(p == t.y, weights=t.weights) for p, t in zip(pieces, tests)]
     disparity = [judge.measure.of_fold(p[None], t)[0] for p, t in zip(pieces, tests)]
     scores = np.full(len(tests), np.nan)

@@ -1,4 +1,4 @@
-"""What a search says that it did: before, after, and what was left, in figures and words."""
+"""What a search says that it did: before, after, and what is left, in words and figures."""
 
 import numpy as np
 

@@ -22,6 +22,7 @@ __all__ = [
     "RowOrderWarning",
     "SingleBaselineWarning",
     "SkippedFilesWarning",
+    "TiedSelectionWarning",
     "UndefinedDisparityWarning",
     "UnreachedBoundWarning",
     "UnreadableValueWarning",
@@ -82,6 +83,10 @@ class SingleBaselineWarning(DebiasWarning):
 
 class SkippedFilesWarning(DebiasWarning):
     """Files of a data set were left out."""
+
+
+class TiedSelectionWarning(DebiasWarning):
+    """A selection ends among rows of equal probability, of which only some are selected."""
 
 
 class UndefinedDisparityWarning(DebiasWarning):

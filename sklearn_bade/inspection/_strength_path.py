@@ -388,7 +388,7 @@ def judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity):
         if not is_own:
             offset = student.path.offset(strength, debiaser.base_rate)
         logits = student.path.logits(answers, strength) + offset
-        predicted = debiaser.classes_[logits.argmax(axis=1)]
+        predicted = debiaser.classes_[student.path.decision.decide(logits)]
         outcomes = Judged.from_rows(y, predicted, sensitive, None).outcomes
         figures.append(((predicted == np.asarray(y)).mean(), outcomes.disparity(disparity)))
     accuracy, gaps = np.array(figures).T

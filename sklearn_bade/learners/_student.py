@@ -93,7 +93,9 @@ class PathStudent(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Predict class labels of rows without sensitive columns."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        with np.errstate(divide="ignore"):
+            log_proba = np.log(self.predict_proba(X))
+        return self.classes_[self.path.decision.decide(log_proba)]
 
     def predict_transformed(self, X):
         """Estimate class probabilities of features that :meth:`transform` has made."""
