@@ -22,7 +22,7 @@ from .learners import (
     learn_parts,
     learn_triggers,
     predict_proba,
-    warn_of_faint_signal,
+    warn_if_faint,
     warn_of_vanished_classes,
 )
 from .rows import check_container, drop_columns, forget_fit, is_frame, read_all
@@ -491,8 +491,9 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         """Say so where there is little to reverse, or little to reverse it by."""
         self._warn_of_weak_triggers(learned)
         if not self.keep_sensitive:
-            answers, rows = learned.parts.answers, learned.learner.rows
-            warn_of_faint_signal(rows, answered, answers, seed=learned.seed)
+            learner = learned.learner
+            signal = learner.group_signal(learned.parts, answered)
+            warn_if_faint(signal, learner.rows.kind)
 
     def _follow(self, learned, strength, sketch=None):
         """Keep base, cells and arithmetic as the student."""
@@ -539,7 +540,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             teaches_itself=teacher is student,
         )
         if not self.keep_sensitive and strength.any():
-            warn_of_faint_signal(student.rows, seed=seeds[2])
+            warn_if_faint(student.group_signal(), student.rows.kind)
         n_epochs = teacher.epochs + distillation.student_epochs
         with progress_bar(n_epochs, self.verbose) as on_epoch:
             model, views = teacher.teach(

@@ -29,8 +29,9 @@ from ._search import (
 )
 from ._verdict import compare, describe
 from .learners import (
+    cell_signal,
     settle_early_stopping,
-    warn_of_faint_signal,
+    warn_if_faint,
     warn_of_vanished_classes,
 )
 from .rows import forget_fit
@@ -453,8 +454,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             scorer = ProbabilityScorer(self.scoring)
             scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
         if not self.keep_sensitive:
-            seen = learned.learner.rows
-            warn_of_faint_signal(seen, judged, answers, seed=learned.seed)
+            warn_if_faint(cell_signal(answers, judged), learned.learner.rows.kind)
         return Judge(judged, answers, path, measure, scores)
 
     def _make_choice(self):

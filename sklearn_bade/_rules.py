@@ -152,20 +152,28 @@ class CautiousRule(Rule):
             return
         if equality_p_value(chosen.outcomes, self.name) >= LEAST_P_VALUE:
             return
+        warn_user(
+            f"A gap of {left:.3f} ({self.name}) is left, of {before:.3f} at strength 0. "
+            + self._price(before, candidates),
+            CostlyGapWarning,
+        )
+
+    def _price(self, before, candidates):
+        """Say what narrowing the gap costs, and how to ask for it."""
         halved = [c for c in candidates if c.disparity <= SHARE_TO_MENTION * before]
         other = max(halved, key=lambda c: c.accuracy, default=least_disparate(candidates))
-        limits = (
-            f"The default rule pays at most {MOST_ACCURACY_PAID:g} of accuracy, "
+        if other.disparity >= before:
+            return (
+                "No strength narrows it: the classifier, or what the features say of the "
+                "group, leaves nothing to correct by."
+            )
+        name = "Half of it" if halved else "The least that was found"
+        return (
+            f"{name} ({other.disparity:.3f}) has an accuracy of {other.accuracy:.3f} "
+            f"instead of {self.control.accuracy:.3f}, and a least recall of a class of "
+            f"{other.recalls.min():.3f} instead of {self.control.recalls.min():.3f}. The "
+            f"default rule pays at most {MOST_ACCURACY_PAID:g} of accuracy, "
             f"{1 - LEAST_RECALL_KEPT:.0%} of a recall, and a point of accuracy for a point "
             "of disparity; if it is worth more, use max_disparity="
             f"{np.ceil(1000 * other.disparity) / 1000:g}."
-        )
-        warn_user(
-            f"A gap of {left:.3f} ({self.name}) is left, of {before:.3f} at strength 0. "
-            + ("Half of it" if halved else "The least that was found")
-            + f" ({other.disparity:.3f}) has an accuracy of {other.accuracy:.3f} instead "
-            f"of {self.control.accuracy:.3f}, and a least recall of a class of "
-            f"{other.recalls.min():.3f} instead of {self.control.recalls.min():.3f}. "
-            + limits,
-            CostlyGapWarning,
         )

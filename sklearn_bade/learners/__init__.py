@@ -14,7 +14,7 @@ from ._base import Distillation, warn_of_vanished_classes
 from ._class_weight import refuse_class_weight, take_over_class_weight
 from ._copies import settle_early_stopping
 from ._folds import stratified_folds
-from ._group_model import warn_of_faint_signal
+from ._group_model import cell_signal, warn_if_faint
 from ._parts import Lesson, Parts, learn_parts, learn_triggers
 from ._student import PathStudent
 from ._weighted import WeightedLearner
@@ -24,6 +24,7 @@ __all__ = [
     "Lesson",
     "Parts",
     "PathStudent",
+    "cell_signal",
     "fit_plain",
     "learn_parts",
     "learn_triggers",
@@ -32,7 +33,7 @@ __all__ = [
     "settle_early_stopping",
     "stratified_folds",
     "takes_sparse",
-    "warn_of_faint_signal",
+    "warn_if_faint",
     "warn_of_vanished_classes",
 ]
 

@@ -17,7 +17,7 @@ from ..preprocessing import join_pipeline
 from ..rows import LazyRows, read_all, row_slices
 from ..utils import seeded, warn_user
 from ._cache_key import code_of, estimator_identity
-from ._group_model import find_memberships
+from ._group_model import PROBED_ROWS, cell_signal, find_memberships, group_signal
 
 # A classifier is looked at on so many rows, and a class only if it has some of these.
 JUDGED_ROWS, LEAST_ROWS_OF_CLASS = 10_000, 500
@@ -106,6 +106,17 @@ class Learner(metaclass=ABCMeta):
     def count_offset_folds(self, base):
         """Count the folds that offsets are found out of; 1 for the learner's own rows."""
         return 1
+
+    def group_signal(self, parts=None, answered=None):
+        """Measure what the features say of the group.
+
+        The cells tell it for nothing, where their answers are about rows (`answered`) that
+        they have not seen, or too many to know by heart. Else a forest has to learn it.
+        """
+        rows = self.rows
+        if parts is not None and (parts.are_unseen or len(rows) > PROBED_ROWS):
+            return cell_signal(parts.answers, answered)
+        return group_signal(rows.X, rows.groups.codes)
 
     def take(self, positions):
         """Return a learner of some of the rows."""

@@ -1,6 +1,7 @@
-"""What the features say of the group, as a small forest learns it."""
+"""What the features say of the group, as the cells or a small forest have learned it."""
 
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
@@ -15,6 +16,8 @@ from ..utils import seeded, warn_user
 
 # Share of the group's variance below which a student can hardly correct. Not tuned.
 FAINT_SIGNAL = 0.02
+# Standard errors on both sides of a 95% interval.
+CERTAINTY = 1.96
 # Half of them judge: a share of .02 is then above chance by more than a standard error.
 PROBED_ROWS = 10_000
 # Pixels a side that images are averaged on: what a forest can use. Not tuned.
@@ -40,60 +43,87 @@ def find_memberships(features, groups, seed):
     return memberships
 
 
-def group_signal(features, groups, seed):
-    """Measure how well features predict the group, as a Brier skill score.
+class Signal(NamedTuple):
+    """How well features tell the group: a Brier skill score, and its standard error.
 
-    1 says that the features tell the group, 0 that they say no more than its frequency;
-    a little below 0 is chance. A forest learns the groups from half of the rows (at most
-    `PROBED_ROWS` are looked at) and predicts the other half.
+    1 says that they tell the group, 0 that they say no more than its frequency.
+    """
+
+    skill: float
+    error: float
+
+    @classmethod
+    def of(cls, proba, is_group, frequencies, n_parameters=0):
+        """Compare chances of groups with frequencies, both of shape (n_samples, n_groups).
+
+        `n_parameters` were fitted to these very rows, which makes errors too small.
+        """
+        errors, least = (((p - is_group) ** 2).sum(axis=1) for p in (proba, frequencies))
+        total = max(least.sum(), np.finfo(float).tiny)
+        optimism = len(errors) / max(len(errors) - n_parameters, 1)
+        ratio = optimism * errors.sum() / total
+        error = np.sqrt(((optimism * errors - ratio * least) ** 2).sum()) / total
+        return cls(float(1 - ratio), float(error))
+
+    @property
+    def limits(self):
+        """Limits of its 95% interval."""
+        return tuple(self.skill + sign * CERTAINTY * self.error for sign in (-1, 1))
+
+    @property
+    def is_faint(self):
+        """Tell whether it is faint for sure."""
+        return self.limits[1] < FAINT_SIGNAL
+
+
+def group_signal(features, groups):
+    """Measure how well features predict the group, by a forest.
+
+    It learns the groups from half of the rows (at most `PROBED_ROWS` are looked at) and
+    predicts the other half; which ones does not depend on the user's seed, so that the same
+    rows get the same verdict.
     """
     known = np.flatnonzero(groups != UNKNOWN_GROUP)
-    rows = np.random.RandomState(seed).permutation(known)[:PROBED_ROWS]
+    rows = np.random.RandomState(0).permutation(known)[:PROBED_ROWS]
     learn, judge = np.array_split(rows, 2)
-    forest = _make_forest(features, seed)
-    forest.fit(_summarize(features, learn, seed), groups[learn])
-    proba = forest.predict_proba(_summarize(features, judge, seed))
-    frequencies = np.mean(groups[learn][:, None] == forest.classes_, axis=0)
+    forest = _make_forest(features, 0)
+    forest.fit(_summarize(features, learn, 0), groups[learn])
+    proba = forest.predict_proba(_summarize(features, judge, 0))
     is_group = groups[judge][:, None] == forest.classes_
-    error, least = ((p - is_group) ** 2 for p in (proba, frequencies))
-    return 1 - error.sum() / max(least.sum(), np.finfo(float).tiny)
+    frequencies = np.mean(groups[learn][:, None] == forest.classes_, axis=0)
+    return Signal.of(proba, is_group, frequencies[None])
 
 
-def group_skill(answers, rows):
-    """Measure how well cells tell the group of rows whose class is known, as above."""
+def cell_signal(answers, rows, n_parameters=0):
+    """Measure how well cells tell the group of rows whose class is known."""
     known = np.flatnonzero(rows.groups.is_known)
     y, codes = rows.y[known], rows.groups.codes[known]
     is_group = codes[:, None] == np.arange(len(rows.groups))
     counts = rows.count_cells()
     frequencies = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))[y]
     proba = answers.group_proba[known, y]
-    error, least = ((p - is_group) ** 2 for p in (proba, frequencies))
-    return 1 - error.sum() / max(least.sum(), np.finfo(float).tiny)
+    return Signal.of(proba, is_group, frequencies, n_parameters)
 
 
-def warn_of_faint_signal(rows, answered=None, answers=None, *, seed):
-    """Warn the user whose features let the student correct next to nothing.
-
-    Many rows are judged by the answers of cells about `answered` rows, which cost nothing;
-    few ones by a forest, since cells may be noise there.
-    """
-    if answers is not None and len(rows) > PROBED_ROWS:
-        signal = group_skill(answers, answered)
-    else:
-        signal = group_signal(rows.X, rows.groups.codes, seed)
-    if signal < FAINT_SIGNAL:
-        advice = (
-            "Add features that tell more, or, where the law allows, let the student see "
-            "the attribute with keep_sensitive=True."
-        )
-        if rows.kind != "table":
-            advice = "This was judged at low resolution; finer traits may say more."
-        warn_user(
-            "The features say little of the group (they explain "
-            f"{max(signal, 0):.1%} of its variance), so a student that may not see the "
-            f"group can hardly change the gaps. {advice}",
-            FaintSignalWarning,
-        )
+def warn_if_faint(signal, kind):
+    """Warn the user whose features let the student correct next to nothing, for sure."""
+    if not signal.is_faint:
+        return
+    lower, upper = (max(limit, 0) for limit in signal.limits)
+    advice = (
+        "Whether the attribute itself may be used (keep_sensitive=True) is a question of "
+        "law first."
+    )
+    if kind != "table":
+        advice = "This was judged at low resolution; finer traits may say more."
+    warn_user(
+        "The features say little of the group: they explain "
+        f"{max(signal.skill, 0):.1%} of how it varies (95% interval {lower:.1%} to "
+        f"{upper:.1%}). A classifier that may not see the group can then hardly decide "
+        f"differently for one group than for another, so expect small changes or high "
+        f"prices. {advice}",
+        FaintSignalWarning,
+    )
 
 
 def _make_forest(features, seed):

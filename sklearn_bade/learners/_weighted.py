@@ -15,6 +15,7 @@ from ._base import Learner
 from ._cells import is_additive, make_cells, widen_settings
 from ._copies import fit_on_copies, settle_early_stopping, train_as_long
 from ._folds import draw_rows
+from ._group_model import cell_signal
 from ._student import answer_rows
 
 # Forests answer with zeros, whose logarithm would drown everything else. Not tuned.
@@ -101,6 +102,15 @@ class WeightedLearner(Learner):
     def count_offset_folds(self, base):
         """Count few, or one for classifiers that cannot know their rows by heart."""
         return 1 if is_additive(base) else OFFSET_FOLDS
+
+    def group_signal(self, parts=None, answered=None):
+        """Measure what the features say of the group, as the cells have learned it."""
+        if parts is not None and is_additive(parts.base):
+            # What sums of features fit by chance is known, where these are not too many.
+            n_parameters = self.rows.X.shape[1] * self.rows.n_classes
+            if 2 * n_parameters < len(answered):
+                return cell_signal(parts.answers, answered, n_parameters)
+        return super().group_signal(parts, answered)
 
     def _settled(self, seed):
         """Seed the classifier, and decide what it would decide by the number of rows."""

@@ -18,9 +18,9 @@ def test_signal_lies_between_nothing_and_everything(n_groups):
     rng = np.random.RandomState(0)
     groups = rng.randint(n_groups, size=2000)
     noise = rng.normal(size=(2000, 3))
-    assert abs(group_signal(noise, groups, 0)) < 0.05
+    assert abs(group_signal(noise, groups).skill) < 0.05
     noise += 20 * groups[:, None]
-    assert group_signal(noise, groups, 0) > 0.95
+    assert group_signal(noise, groups).skill > 0.95
 
 
 def test_rows_of_unknown_group_are_left_out():
@@ -28,7 +28,7 @@ def test_rows_of_unknown_group_are_left_out():
     groups = rng.randint(2, size=2000)
     X = groups[:, None] * 5.0
     groups[rng.uniform(size=2000) < 0.8] = -1
-    assert group_signal(X, groups, 0) > 0.95
+    assert group_signal(X, groups).skill > 0.95
 
 
 def test_memberships_of_known_and_unknown_rows():
@@ -50,7 +50,7 @@ def test_signal_in_a_raw_frame():
     groups = (X.pop("group") == "B").to_numpy().astype(int)
     X["job"] = np.where(groups, "x", "y")
     X.loc[::7, "merit_0"] = np.nan
-    assert group_signal(X, groups, 0) > 0.95
+    assert group_signal(X, groups).skill > 0.95
 
 
 @pytest.mark.parametrize("container", [np.asarray, pd.DataFrame, pl.DataFrame])
@@ -61,7 +61,7 @@ def test_infinity_says_no_less_than_a_great_number(container):
     rows = container(X)
     if isinstance(rows, pd.DataFrame):
         rows.columns = ["self", "a", "b"]
-    signal = group_signal(rows, groups, 0)
+    signal = group_signal(rows, groups).skill
     assert 0 < signal < 1
 
 
