@@ -116,9 +116,13 @@ class Judge:
                 self.measure(predicted[None], rows)[0],
                 np.nan if self.score is None else self.score(logits, strength, offset),
                 self._count_by_class(is_right) / self.class_weights,
-                Outcomes.of_rows(rows, predicted),
+                self.count(predicted),
             )
         return self.known[key]
+
+    def count(self, predicted):
+        """Count predicted codes by group and class."""
+        return Outcomes.of_rows(self.rows, predicted)
 
     def _count_by_class(self, is_counted):
         """Sum the weights of rows, class by class."""

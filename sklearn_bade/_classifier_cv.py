@@ -13,16 +13,19 @@ from ._base import BaseDebiasClassifier
 from ._candidates import Judge, find_candidates, judge_grid, weakest_of_equals
 from ._classifier import BackdoorDebiasClassifier
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
-from ._outcomes import DISPARITIES, ChoiceRule
+from ._outcomes import DISPARITIES
 from ._path import Answers, Sketch
+from ._promise import Witness, certify, hold_out, warn_of_no_promise
 from ._reversal import check_strength
-from ._rules import GAIN_TO_EARN, CautiousRule, GivenRule, MostAccurateRule, ScoreRule
+from ._rules import GAIN_TO_EARN, check_rules, make_rule
 from ._search import (
     DisparityMeasure,
+    Fold,
     FoldScores,
     ProbabilityScorer,
     check_base_rates,
     check_folds,
+    leave_out_small,
     make_folds,
     predict_fold,
     tabulate,
@@ -130,6 +133,13 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         .6 of the recall of each class, both compared with strength 0. See
         :doc:`/choosing`.
 
+    confidence : float, default=None
+        If given, such as 0.95, `max_disparity` is kept with that confidence: a third of the
+        rows is held out, chooses nothing and trains nothing, and the upper limit of the
+        disparity on these rows lies below the bound. That costs what a third of the rows
+        would have taught. If no candidate can promise it, a warning says so, and the
+        default rule chooses. The promise is about rows like those of `fit`.
+
     max_accuracy_loss : float, default=None
         If given, the least disparate candidate is chosen whose cross-validated accuracy is
         at most this much below that of the most accurate one.
@@ -138,6 +148,16 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         If given, the candidate with the greatest cross-validated accuracy minus this many
         times its disparity is chosen. With 1, a point of disparity is worth a point of
         accuracy.
+
+    min_recall : float, default=None
+        If given, groups are levelled up: the most accurate candidate is chosen in which
+        each group's recall of the greater of two classes (of each class, with more) is at
+        least this. Base rates at which the floor is just reached are tried too.
+
+    min_rows : int, default=1
+        Groups are left out of what is compared where fewer rows than that would speak for
+        them: in the rates of a class of which they have fewer rows. They are still learned
+        from. See `left_out_`.
 
     scoring : str or callable, default=None
         If given, it replaces all rules: a scikit-learn scorer whose mean over the folds is
@@ -203,6 +223,13 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         interval, NaN for a callable), and `least_recall`, that of the class whose recall is
         least. Strength 0 is the plain classifier; of a network, the mean of its weights.
 
+    left_out_ : list of dict
+        What `min_rows` left out: "group", "class" (None for all) and "n_rows".
+
+    upper_limit_ : float
+        Upper limit of the disparity of this classifier on the rows that were held out. Only
+        with `confidence`.
+
     estimator_ : BackdoorDebiasClassifier
         The chosen candidate, of all data.
 
@@ -255,6 +282,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         "per_class": ["boolean", StrOptions({"auto"})],
         "disparity": [StrOptions(set(DISPARITIES)), callable],
         "max_disparity": [Interval(Real, 0, None, closed="left"), None],
+        "confidence": [Interval(Real, 0, 1, closed="neither"), None],
+        "min_recall": [Interval(Real, 0, 1, closed="right"), None],
+        "min_rows": [Interval(Integral, 1, None, closed="left")],
         "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
         "disparity_weight": [Interval(Real, 0, None, closed="left"), None],
         "scoring": [str, callable, None],
@@ -272,8 +302,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         per_class="auto",
         disparity="average_odds",
         max_disparity=None,
+        confidence=None,
         max_accuracy_loss=None,
         disparity_weight=None,
+        min_recall=None,
+        min_rows=1,
         scoring=None,
         threshold=None,
         cost_matrix=None,
@@ -299,8 +332,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.per_class = per_class
         self.disparity = disparity
         self.max_disparity = max_disparity
+        self.confidence = confidence
         self.max_accuracy_loss = max_accuracy_loss
         self.disparity_weight = disparity_weight
+        self.min_recall = min_recall
+        self.min_rows = min_rows
         self.scoring = scoring
         self.threshold = threshold
         self.cost_matrix = cost_matrix
@@ -351,17 +387,23 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         """
         forget_fit(self)
         self._check_distillation()
-        choice = self._make_choice()
+        check_rules(self)
         rng = check_random_state(self.random_state)
         is_seed = isinstance(self.random_state, Integral)
         refit_seed = self.random_state if is_seed else draw_seed(rng)
         all_X, all_y = self._check_training_data(X, y)
         folds = self._split_as_given(all_X, all_y, sample_weight)
         rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
-        measure = DisparityMeasure(self.disparity, rows)
+        compared, self.left_out_ = leave_out_small(rows, self.min_rows, self.disparity)
+        measure = DisparityMeasure(self.disparity, compared)
         self._make_decision(rows.n_classes)
         base_rates = check_base_rates(self.base_rates, rows.n_classes)
         strengths = self._check_strengths()
+        witnesses = None
+        if self.confidence is not None:
+            kept, held_out = hold_out(rows, draw_seed(rng))
+            witnesses = rows.take(held_out), compared.take(held_out)
+            rows, compared = rows.take(kept), compared.take(kept)
         if folds is None:
             folds = make_folds(rows, self.cv, rng)
         check_folds(folds, rows)
@@ -370,12 +412,16 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             learned = self._learn_all(rows, refit_seed)
             advance("whole data")
             outcomes = self._answer_folds(rows, folds, rng, advance)
-        judge = self._make_judge(rows, folds, outcomes, learned, measure)
-        rule = self._make_rule(choice, judge, base_rates[0])
+        judge = self._make_judge(compared, folds, outcomes, learned, measure)
+        rule = make_rule(self, judge, judge(0.0, base_rates[0]))
         candidates = self._find(judge, rule, strengths, base_rates)
-        tests = [rows.take(test) for _, test in folds]
+        tests = [compared.take(test) for _, test in folds]
         self.cv_results_ = tabulate(judge, candidates, tests, outcomes)
-        self._choose(judge, rule, candidates)
+        if witnesses is None:
+            best = self._best_of(judge, rule, candidates)
+        else:
+            best = self._promise(learned, judge, rule, candidates, *witnesses)
+        self._keep(judge, rule, candidates, best)
         self.estimator_ = self._refit(
             refit_seed, learned, judge.path.sketch, X, y, sensitive_features, sample_weight
         )
@@ -457,41 +503,34 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             warn_if_faint(cell_signal(answers, judged), learned.learner.rows.kind)
         return Judge(judged, answers, path, measure, scores)
 
-    def _make_choice(self):
-        """Make the rule of a number that was given; None for the default, or a score."""
-        bounds = self.max_disparity, self.max_accuracy_loss, self.disparity_weight
-        if self.scoring is not None or all(bound is None for bound in bounds):
-            return None
-        return ChoiceRule(*bounds)
-
-    def _make_rule(self, choice, judge, base_rate):
-        """Make the rule of choice, now that there are answers to judge by."""
-        if self.scoring is not None:
-            return ScoreRule()
-        control = judge(0.0, base_rate)
-        # A named disparity that no rows tell anything of has been warned of.
-        if not callable(self.disparity) and np.isnan(control.disparity):
-            return MostAccurateRule()
-        if choice is not None:
-            return GivenRule(choice)
-        class_rows = np.bincount(judge.rows.y, minlength=judge.rows.n_classes)
-        return CautiousRule(control, class_rows, self.disparity)
-
     def _find(self, judge, rule, strengths, base_rates):
         """Judge the strengths that were given, or those that lead to the best."""
         n_classes = judge.rows.n_classes
         if strengths is not None:
             per_class = self.per_class is True
             return judge_grid(judge, strengths, base_rates, n_classes, per_class=per_class)
-        return find_candidates(judge, rule, base_rates, n_classes, per_class=self.per_class)
+        found = find_candidates(
+            judge, rule, base_rates, n_classes, per_class=self.per_class
+        )
+        return found + rule.more(judge, found)
 
-    def _choose(self, judge, rule, candidates):
-        """Choose a candidate; one with strengths of other directions has to earn it."""
+    def _promise(self, learned, judge, rule, candidates, rows, compared):
+        """Find what rows that were held out promise a bound of."""
+        fold = Fold(learned.learner, learned.parts, self._hidden_columns, rows)
+        witness = Witness(compared, fold.answer(rows), judge.path, judge.measure)
+        best, self.upper_limit_ = certify(candidates, rule, witness)
+        if best is None:
+            warn_of_no_promise(rule, self.upper_limit_)
+            best = self._best_of(judge, rule.cautious, candidates)
+            self.upper_limit_ = witness.limit(best, rule)
+        return best
+
+    def _keep(self, judge, rule, candidates, best):
+        """Keep the chosen candidate, and say what it is like."""
         if self.scoring is not None and all(np.isnan(c.score) for c in candidates):
             raise ValueError(
                 f"scoring={self.scoring!r} gives no candidate a score; all are NaN."
             )
-        best = self._best_of(judge, rule, candidates)
         if np.any(best.strength):
             warn_of_vanished_classes(judge.rows, judge.predict(best))
         self.best_index_ = candidates.index(best)
@@ -507,7 +546,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         rule.warn(best, candidates)
 
     def _best_of(self, judge, rule, candidates):
-        """Find the best candidate, the weakest of equals."""
+        """Find the best candidate; strengths of other directions have to earn it."""
         choose = weakest_of_equals(rule.choose)
         best = candidates[choose(candidates)]
         usual = [candidate for candidate in candidates if candidate.is_usual]

@@ -4,12 +4,14 @@ A rule returns the position of the first of the best; who wins ties is decided e
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
-from ._uncertainty import equality_p_value, expected_disparity
+from ._outcomes import ChoiceRule
+from ._uncertainty import equality_p_value, expected_disparity, upper_limit
 from ._verdict import least_disparate
-from .exceptions import CostlyGapWarning
+from .exceptions import CostlyGapWarning, UnreachedBoundWarning
 from .utils import warn_user
 
 # Settled on training rows alone (docs/choosing.rst): the gap of strength 0 is left alone
@@ -23,6 +25,11 @@ MOST_ACCURACY_PAID, LEAST_RECALL_KEPT = 0.02, 0.6
 ERRORS_OF_RECALL = 2.0
 # Share of the gap of strength 0 that may be left without a word.
 SHARE_TO_MENTION = 0.5
+# One row in so many is held out for a promise. A half would promise a little more, of a
+# model that has learned from fewer rows.
+PARTS_OF_A_PROMISE = 3
+# Share of rows by which a sketch may be wrong about decisions, in either direction.
+SKETCH_ERROR = 0.001
 # Standard errors of the gap that other directions than that of the bias have to gain: one
 # strength per class, or a negative one. Less is what the best of many gains by chance.
 GAIN_TO_EARN = 0.5
@@ -34,6 +41,10 @@ class Rule:
     def choose(self, candidates):
         """Return the position of the best candidate."""
         raise NotImplementedError
+
+    def more(self, judge, candidates):
+        """Judge further candidates, that the rule could want."""
+        return []
 
     def worth(self, candidate):
         """Say what strengths per class climb: accuracy minus disparity."""
@@ -62,20 +73,103 @@ class MostAccurateRule(Rule):
         return int(np.argmax([candidate.accuracy for candidate in candidates]))
 
 
-@dataclass
 class GivenRule(Rule):
-    """One of the rules that are given by a number."""
+    """One of the rules that are given by a number.
 
-    choice: object
+    A bound that nothing keeps is not bought at any accuracy: a fallback chooses then.
+    """
+
+    def __init__(self, choice, fallback=None):
+        self.choice = choice
+        self.fallback = fallback
 
     def choose(self, candidates):
+        if self.fallback is not None and self._is_unreached(candidates):
+            return self.fallback.choose(candidates)
         accuracy = np.array([candidate.accuracy for candidate in candidates])
         disparity = np.array([candidate.disparity for candidate in candidates])
         return self.choice.choose(accuracy, disparity)
 
+    def _is_unreached(self, candidates):
+        bound = self.choice.max_disparity
+        return bound is not None and not any(c.disparity <= bound for c in candidates)
+
     def warn(self, chosen, candidates):
-        most = max(candidate.accuracy for candidate in candidates)
-        self.choice.warn_if_unreached(chosen.accuracy, chosen.disparity, most)
+        if self.fallback is None or not self._is_unreached(candidates):
+            return
+        least, control = least_disparate(candidates), self.fallback.control
+        warn_user(
+            "No candidate has a cross-validated disparity of at most "
+            f"{self.choice.max_disparity:g}. The least that was found, "
+            f"{least.disparity:.4f}, has an accuracy of {least.accuracy:.4f}, where "
+            f"strength 0 has {control.accuracy:.4f}. The default rule has chosen instead: "
+            f"disparity {chosen.disparity:.4f}, accuracy {chosen.accuracy:.4f}. If the "
+            "least is worth its price, use max_disparity="
+            f"{np.ceil(1e4 * least.disparity) / 1e4:g}.",
+            UnreachedBoundWarning,
+        )
+
+
+@dataclass
+class RecallRule(Rule):
+    """The most accurate candidate in which the recall of each group reaches a floor.
+
+    With several classes, that of each class in each group; groups without rows of a class
+    have none. If no candidate reaches the floor, the one that comes nearest.
+    """
+
+    floor: float
+
+    def choose(self, candidates):
+        return int(np.argmax([self.worth(candidate) for candidate in candidates]))
+
+    def worth(self, candidate):
+        missing = self.floor - self.least(candidate)
+        # Whoever misses the floor is worth less than all who reach it.
+        return candidate.accuracy if missing <= 0 else -missing
+
+    def least(self, candidate):
+        """Find the least recall of a group."""
+        outcomes = candidate.outcomes
+        return np.nanmin(outcomes.rates()["true_positive"][:, outcomes.compared_classes()])
+
+    def more(self, judge, candidates):
+        """Decide for the greater of two classes as often as the floor needs."""
+        if judge.rows.n_classes != 2:
+            return []
+        added = []
+        for strength in {c.strength for c in candidates if np.ndim(c.strength) == 0}:
+            share = share_at_floor(judge, strength, self.floor)
+            if 0 < share < 1:
+                added.append(judge(strength, (1 - share, share)))
+        return added
+
+    def warn(self, chosen, candidates):
+        least = self.least(chosen)
+        if least < self.floor:
+            warn_user(
+                f"No candidate has a recall of at least {self.floor:g} in each group; the "
+                f"least of the chosen one is {least:.3f}. Use a smaller min_recall, or "
+                "base_rates with more decisions for the rarer class.",
+                UnreachedBoundWarning,
+            )
+
+
+def share_at_floor(judge, strength, floor):
+    """Find the share of rows to decide for, at which each group's recall is the floor."""
+    logits = judge.path.logits(judge.answers, strength)
+    margins = logits[:, 1] - logits[:, 0]
+    rows, codes = judge.rows, judge.rows.groups.codes
+    weights = np.ones(len(rows)) if rows.weights is None else rows.weights
+    cut = np.inf
+    for g in range(len(rows.groups)):
+        members = np.flatnonzero((codes == g) & (rows.y == 1))
+        order = members[np.argsort(-margins[members], kind="stable")]
+        if len(order):
+            reached = np.cumsum(weights[order]) >= floor * weights[order].sum()
+            cut = min(cut, margins[order[reached.argmax()]])
+    # A little more, as offsets are found on a sketch of the rows.
+    return float(np.average(margins >= cut, weights=weights)) + SKETCH_ERROR
 
 
 class CautiousRule(Rule):
@@ -137,11 +231,15 @@ class CautiousRule(Rule):
         """
         if not np.any(candidate.strength) and candidate.base_rate == self.control.base_rate:
             return True
+        keeps_accuracy = candidate.accuracy >= self.control.accuracy - MOST_ACCURACY_PAID
+        return keeps_accuracy and self.keeps_recall(candidate)
+
+    def keeps_recall(self, candidate):
+        """Tell whether no class is given up; a gap may close because one is."""
         recall, least = candidate.recalls, LEAST_RECALL_KEPT * self.control.recalls
         error = np.sqrt(recall * (1 - recall) / self.class_rows)
-        keeps_accuracy = candidate.accuracy >= self.control.accuracy - MOST_ACCURACY_PAID
         is_kept = recall - ERRORS_OF_RECALL * error >= least
-        return keeps_accuracy and bool(is_kept[least > 0].all())
+        return bool(is_kept[least > 0].all())
 
     def warn(self, chosen, candidates):
         """Say where a gap is left that is more than noise, and what closing it costs."""
@@ -177,3 +275,85 @@ class CautiousRule(Rule):
             "of disparity; if it is worth more, use max_disparity="
             f"{np.ceil(1000 * other.disparity) / 1000:g}."
         )
+
+
+class PromiseRule(Rule):
+    """The most accurate candidate that should pass the test on held-out rows.
+
+    One that gives up a class promises nothing: with one answer for everybody, no groups
+    differ. `cautious` is the default rule, which knows.
+    """
+
+    def __init__(self, bound, confidence, cautious):
+        self.name = cautious.name
+        self.bound = bound
+        self.confidence = confidence
+        self.cautious = cautious
+
+    def limit(self, candidate):
+        """Guess the limit on held-out rows, which are fewer than those that choose."""
+        limit = upper_limit(candidate.outcomes, self.name, self.confidence)
+        return candidate.disparity + np.sqrt(PARTS_OF_A_PROMISE - 1) * (
+            limit - candidate.disparity
+        )
+
+    def choose(self, candidates):
+        return int(np.argmax([self.worth(candidate) for candidate in candidates]))
+
+    def worth(self, candidate):
+        excess = self.limit(candidate) - self.bound
+        if np.isnan(excess) or not self.cautious.keeps_recall(candidate):
+            return -np.inf
+        return candidate.accuracy - max(0, excess)
+
+    def in_order(self, candidates):
+        """Sort candidates by their limits, and keep those that gain accuracy by theirs."""
+        candidates = [c for c in candidates if np.isfinite(self.worth(c))]
+        kept, most = [], -np.inf
+        for candidate in sorted(candidates, key=lambda c: (self.limit(c), -c.accuracy)):
+            if candidate.accuracy > most:
+                kept.append(candidate)
+                most = candidate.accuracy
+        return kept
+
+
+def check_rules(search):
+    """Refuse two rules of choice, and a confidence in what nobody could promise."""
+    names = "max_disparity", "max_accuracy_loss", "disparity_weight", "min_recall"
+    given = [name for name in names if getattr(search, name) is not None]
+    if len(given) > 1 and search.scoring is None:
+        values = ", ".join(f"{name}={getattr(search, name)!r}" for name in given)
+        raise ValueError(f"Give exactly one rule of choice, or none; got {values}.")
+    if search.confidence is None:
+        return
+    needs = {
+        "max_disparity": given == ["max_disparity"] and search.scoring is None,
+        "a disparity by name": not callable(search.disparity),
+        "student='path'": search.student == "path",
+        "a number of folds as cv": isinstance(search.cv, Integral),
+    }
+    missing = [what for what, is_given in needs.items() if not is_given]
+    if missing:
+        raise ValueError(
+            f"confidence={search.confidence:g} is that of max_disparity, judged by rows "
+            f"that are held out; it needs {' and '.join(missing)}, and no other rule."
+        )
+
+
+def make_rule(search, judge, control):
+    """Make the rule that a search was asked for, given what strength 0 is like."""
+    if search.scoring is not None:
+        return ScoreRule()
+    # A named disparity that no rows tell anything of has been warned of.
+    if not callable(search.disparity) and np.isnan(control.disparity):
+        return MostAccurateRule()
+    class_rows = np.bincount(judge.rows.y, minlength=judge.rows.n_classes)
+    cautious = CautiousRule(control, class_rows, search.disparity)
+    bounds = search.max_disparity, search.max_accuracy_loss, search.disparity_weight
+    if search.min_recall is not None:
+        return RecallRule(search.min_recall)
+    if search.confidence is not None:
+        return PromiseRule(search.max_disparity, search.confidence, cautious)
+    if all(bound is None for bound in bounds):
+        return cautious
+    return GivenRule(ChoiceRule(*bounds), cautious)

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from dataclasses import replace
 from inspect import signature
 
 import numpy as np
@@ -10,6 +11,7 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
+from ._groups import UNKNOWN_GROUP
 from ._outcomes import DISPARITIES, Outcomes, used_folds
 from ._reversal import given_class_rates
 from .exceptions import UndefinedDisparityWarning, UselessDisparityWarning
@@ -62,6 +64,42 @@ def check_folds(folds, rows):
                 f"The training rows of fold {i} lack a class or have only one group. "
                 "Use fewer folds, or merge rare classes and groups."
             )
+
+
+def leave_out_small(rows, min_rows, disparity):
+    """Leave groups out of all comparisons in which too few of their rows would speak.
+
+    Returns
+    -------
+    rows : Rows
+        The same rows; those of a class that a group has fewer rows of belong to no group.
+        For demographic parity, which compares all rows of a group, those of small groups.
+
+    left_out : list of dict
+        "group", "class" (None for all) and "n_rows" of what was left out.
+    """
+    cells = rows.count_cells().astype(int)
+    if disparity == "demographic_parity":
+        cells = np.broadcast_to(cells.sum(axis=0), cells.shape)
+    is_small = (cells < min_rows) & (cells > 0)
+    if not is_small.any():
+        return rows, []
+    codes = rows.groups.codes
+    known = rows.groups.is_known
+    codes = np.where(known & is_small[rows.y, codes], UNKNOWN_GROUP, codes)
+    found = np.argwhere(is_small)
+    if disparity == "demographic_parity":
+        found = [(None, g) for g in np.flatnonzero(is_small.any(axis=0))]
+    left_out = [
+        {
+            "group": rows.groups.names[g],
+            "class": None if k is None else rows.classes[k],
+            "n_rows": int(cells[0 if k is None else k, g]),
+        }
+        for k, g in found
+    ]
+    groups = replace(rows.groups, codes=codes)
+    return replace(rows, groups=groups), left_out
 
 
 class Fold:
