@@ -85,7 +85,7 @@ class GivenRule(Rule):
 
     def choose(self, candidates):
         if self.fallback is not None and self._is_unreached(candidates):
-            return self.fallback.choose(candidates)
+            return self.fallback.choose_anyway(candidates)
         accuracy = np.array([candidate.accuracy for candidate in candidates])
         disparity = np.array([candidate.disparity for candidate in candidates])
         return self.choice.choose(accuracy, disparity)
@@ -102,9 +102,9 @@ class GivenRule(Rule):
             "No candidate has a cross-validated disparity of at most "
             f"{self.choice.max_disparity:g}. The least that was found, "
             f"{least.disparity:.4f}, has an accuracy of {least.accuracy:.4f}, where "
-            f"strength 0 has {control.accuracy:.4f}. The default rule has chosen instead: "
-            f"disparity {chosen.disparity:.4f}, accuracy {chosen.accuracy:.4f}. If the "
-            "least is worth its price, use max_disparity="
+            f"strength 0 has {control.accuracy:.4f}. What is worth its price to the default "
+            f"rule was chosen: disparity {chosen.disparity:.4f}, accuracy "
+            f"{chosen.accuracy:.4f}. If the least is worth more, use max_disparity="
             f"{np.ceil(1e4 * least.disparity) / 1e4:g}.",
             UnreachedBoundWarning,
         )
@@ -207,6 +207,10 @@ class CautiousRule(Rule):
     def choose(self, candidates):
         if self.is_fair_already:
             return int(np.argmin([np.abs(c.strength).sum() for c in candidates]))
+        return self.choose_anyway(candidates)
+
+    def choose_anyway(self, candidates):
+        """Choose without asking whether strength 0 is within noise of fair."""
         worth = [self.worth(candidate) for candidate in candidates]
         if np.isneginf(worth).all():  # grids without strength 0 may hold no cheap one
             worth = [candidate.accuracy for candidate in candidates]

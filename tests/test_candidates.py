@@ -339,7 +339,7 @@ class TestSearch:
         clf = search(cv=2, **rule).fit(X, y, sensitive_features=groups)
         assert clf.best_strength_ == 0
 
-    @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UnreachedBoundWarning")
+    @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
     def test_decisions_that_never_change_are_those_of_strength_zero(self):
         X, y, groups = make_rows(300)
         X = (X[:, :1] > 0.5).astype(float)
