@@ -102,8 +102,8 @@ class GivenRule(Rule):
             "No candidate has a cross-validated disparity of at most "
             f"{self.choice.max_disparity:g}. The least that was found, "
             f"{least.disparity:.4f}, has an accuracy of {least.accuracy:.4f}, where "
-            f"strength 0 has {control.accuracy:.4f}. What is worth its price to the default "
-            f"rule was chosen: disparity {chosen.disparity:.4f}, accuracy "
+            f"strength 0 has {control.accuracy:.4f}. What the default rule finds worth its "
+            f"price was chosen: disparity {chosen.disparity:.4f}, accuracy "
             f"{chosen.accuracy:.4f}. If the least is worth more, use max_disparity="
             f"{np.ceil(1e4 * least.disparity) / 1e4:g}.",
             UnreachedBoundWarning,
