@@ -182,8 +182,10 @@ class Sketch:
         places = np.column_stack([margins, answers.cells])
         spread = np.sqrt(np.average(places**2, axis=0, weights=weights)) + SMALLEST_SPREAD
         # Equal rows fall together first, so that a weight of two equals two rows.
-        steps = np.round(places / spread * STEPS_PER_SPREAD).astype(np.int32)
-        _, atoms = np.unique(steps, axis=0, return_inverse=True)
+        steps = np.round(places / spread * STEPS_PER_SPREAD).astype(np.int64)
+        # One number a row tells rows apart: two of 2**64 are hardly ever equal by chance.
+        factors = np.random.RandomState(0).randint(2**62, size=steps.shape[1], dtype=int)
+        _, atoms = np.unique(steps @ (2 * factors + 1), return_inverse=True)
         labels = _group_neighbours(places / spread, atoms.ravel(), weights)
         totals = np.bincount(labels, weights)
 
@@ -200,33 +202,56 @@ def _group_neighbours(places, atoms, weights):
     """Halve atoms along the widest axis while halves are large enough.
 
     A part is the mean of several different rows, or of rows that several share: a row that
-    weighs much is one row.
+    weighs much is one row. All parts of one size are halved at once.
     """
     atom_weights, n_rows = np.bincount(atoms, weights), np.bincount(atoms)
     sums = [np.bincount(atoms, weights * column) for column in places.T]
     centres = (np.array(sums) / atom_weights).T
     least_weight = atom_weights.sum() / MOST_POINTS
-
-    def is_large(part):
-        is_mean = len(part) >= LEAST_ROWS_OF_POINT
-        is_shared = len(part) and n_rows[part].min() >= LEAST_ROWS_OF_POINT
-        return (is_mean or is_shared) and atom_weights[part].sum() >= least_weight
-
-    labels = np.zeros(len(centres), dtype=int)
-    waiting, n_groups = [np.arange(len(centres))], 0
-    while waiting:
-        members = waiting.pop()
-        axis = np.ptp(centres[members], axis=0).argmax()
-        members = members[np.argsort(centres[members, axis], kind="stable")]
-        ends = np.cumsum(atom_weights[members])
-        half = np.searchsorted(ends, ends[-1] / 2) + 1
-        parts = members[:half], members[half:]
-        if all(map(is_large, parts)):
-            waiting += parts
-            continue
-        labels[members] = n_groups
-        n_groups += 1
+    labels, n_labels = np.zeros(len(centres), dtype=int), 0
+    members, starts = np.arange(len(centres)), np.array([0])
+    while len(members):
+        members = _sort_within(members, starts, centres)
+        halves = _find_halves(np.cumsum(atom_weights[members]), starts)
+        is_large = _are_large(members, halves, n_rows, atom_weights, least_weight)
+        is_split = is_large.reshape(-1, 2).all(axis=1)
+        sizes = np.diff(starts, append=len(members))
+        goes_on = np.repeat(is_split, sizes)
+        done = np.repeat(np.cumsum(~is_split) - 1, sizes)[~goes_on]
+        labels[members[~goes_on]] = n_labels + done
+        n_labels += (~is_split).sum()
+        members = members[goes_on]
+        left = np.diff(halves, append=len(goes_on))[np.repeat(is_split, 2)]
+        starts = np.cumsum(left) - left
     return labels[atoms]
+
+
+def _sort_within(members, starts, centres):
+    """Sort the atoms of each part along the axis in which the part is widest."""
+    values = centres[members]
+    widths = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
+    parts = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(members)))
+    along = values[np.arange(len(members)), widths.argmax(axis=1)[parts]]
+    return members[np.lexsort((along, parts))]
+
+
+def _find_halves(ends, starts):
+    """Return where the halves of each part start, of which the first half the weight."""
+    before = np.concatenate([[0.0], ends])[starts]
+    lasts = np.append(starts[1:], len(ends)) - 1
+    middles = np.searchsorted(ends, (before + ends[lasts]) / 2) + 1
+    return np.column_stack([starts, np.minimum(middles, lasts + 1)]).ravel()
+
+
+def _are_large(members, halves, n_rows, atom_weights, least_weight):
+    """Tell which halves are means of enough rows, and weigh enough."""
+    sizes = np.diff(halves, append=len(members))
+    safe = np.minimum(halves, len(members) - 1)  # an empty half at the end has no start
+    is_shared = np.minimum.reduceat(n_rows[members], safe) >= LEAST_ROWS_OF_POINT
+    ends = np.concatenate([[0.0], np.cumsum(atom_weights[members])])
+    totals = np.diff(ends[np.append(halves, len(members))])
+    is_mean = sizes >= LEAST_ROWS_OF_POINT
+    return (sizes > 0) & (is_mean | is_shared) & (totals >= least_weight)
 
 
 def _binary_offset(logits, rates, at_zero, weights, decision):
