@@ -105,20 +105,33 @@ class Judge:
         if key not in self.known:
             offset = self.path.offset(strength, base_rate)
             logits = self.path.logits(self.answers, strength) + offset
-            predicted = self.path.decision.decide(logits)
-            rows = self.rows
-            is_right = predicted == rows.y
-            self.known[key] = Candidate(
-                strength,
-                base_rate,
-                tuple(offset.tolist()),
-                np.average(is_right, weights=rows.weights),
-                self.measure(predicted[None], rows)[0],
-                np.nan if self.score is None else self.score(logits, strength, offset),
-                self._count_by_class(is_right) / self.class_weights,
-                self.count(predicted),
-            )
+            judged = self._judge_decisions(strength, base_rate, offset, logits)
+            if self.score is not None:
+                judged = judged._replace(score=self.score(logits, strength, offset))
+            self.known[key] = judged
         return self.known[key]
+
+    def _judge_decisions(self, strength, base_rate, offset, logits):
+        """Count what is decided of logits."""
+        rows, predicted = self.rows, self.path.decision.decide(logits)
+        is_right = predicted == rows.y
+        return Candidate(
+            strength,
+            base_rate,
+            tuple(offset.tolist()),
+            np.average(is_right, weights=rows.weights),
+            self.measure(predicted[None], rows)[0],
+            np.nan,
+            self._count_by_class(is_right) / self.class_weights,
+            self.count(predicted),
+        )
+
+    def judge_plain(self, log_proba):
+        """Judge what the plain classifier says of the rows; None if that is not known."""
+        if log_proba is None:
+            unknown = np.full(self.rows.n_classes, np.nan)
+            return Candidate(np.nan, "", (), np.nan, np.nan, np.nan, unknown)
+        return self._judge_decisions(np.nan, "", np.zeros(self.rows.n_classes), log_proba)
 
     def count(self, predicted):
         """Count predicted codes by group and class."""

@@ -215,13 +215,15 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         predictions of all folds together, is what the choice is made by: the mean over
         folds overrates a gap, since each fold adds noise to it before its sign is dropped.
 
-    comparison_ : dict of ndarray of shape (3,)
-        What was gained and paid, on the predictions of all folds together: rows for
-        strength 0, the chosen candidate, and the least disparate one that was found. A
-        pandas frame can be made of it. Columns are `model`, `trigger_strength`,
-        `base_rate`, `accuracy`, `disparity`, `lower` and `upper` (limits of its 95%
-        interval, NaN for a callable), and `least_recall`, that of the class whose recall is
-        least. Strength 0 is the plain classifier; of a network, the mean of its weights.
+    comparison_ : dict of ndarray of shape (4,)
+        What was gained and paid, on the predictions of all folds together: rows for the
+        plain classifier, strength 0, the chosen candidate, and the least disparate one that
+        was found. A pandas frame can be made of it. Columns are `model`,
+        `trigger_strength`, `base_rate`, `accuracy`, `disparity`, `lower` and `upper`
+        (limits of its 95% interval, NaN for a callable), and `least_recall`, that of the
+        class whose recall is least. Strength 0 is the plain classifier, except for
+        networks, of which it is the mean of the weights. Networks that came from a cache
+        leave the first row NaN.
 
     left_out_ : list of dict
         What `min_rows` left out: "group", "class" (None for all) and "n_rows".
@@ -421,7 +423,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             best = self._best_of(judge, rule, candidates)
         else:
             best = self._promise(learned, judge, rule, candidates, *witnesses)
-        self._keep(judge, rule, candidates, best)
+        plain = [outcome["plain"] for outcome in outcomes]
+        plain = None if any(p is None for p in plain) else np.concatenate(plain)
+        self._keep(judge, rule, candidates, best, plain)
         self.estimator_ = self._refit(
             refit_seed, learned, judge.path.sketch, X, y, sensitive_features, sample_weight
         )
@@ -525,7 +529,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             self.upper_limit_ = witness.limit(best, rule)
         return best
 
-    def _keep(self, judge, rule, candidates, best):
+    def _keep(self, judge, rule, candidates, best, plain):
         """Keep the chosen candidate, and say what it is like."""
         if self.scoring is not None and all(np.isnan(c.score) for c in candidates):
             raise ValueError(
@@ -540,7 +544,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.best_params_ = results["params"][self.best_index_]
         self.best_strength_ = self.best_params_["trigger_strength"]
         control = judge(0.0, candidates[0].base_rate)
-        self.comparison_ = compare(control, best, candidates, self.disparity)
+        plain = judge.judge_plain(plain)
+        self.comparison_ = compare(plain, control, best, candidates, self.disparity)
         if self.verbose:
             print(f"{type(self).__name__}: {describe(self.comparison_, self.disparity)}")
         rule.warn(best, candidates)

@@ -134,7 +134,8 @@ def predict_fold(search, hidden_columns, train, test, *, seeds, keeps_models):
     Returns
     -------
     outcome : dict
-        "answers", "fit_time" and "score_time" in seconds, and "fold", which holds the
+        "answers", "plain" (the log-probabilities of the plain classifier, None where they
+        are not known), "fit_time" and "score_time" in seconds, and "fold", which holds the
         models if they are to be kept.
     """
     start = time.perf_counter()
@@ -144,8 +145,10 @@ def predict_fold(search, hidden_columns, train, test, *, seeds, keeps_models):
     )
     fitted = time.perf_counter()
     fold = Fold(student, parts, hidden_columns, test)
-    answers = fold.answer(test)
+    X = student.transform(test.without_columns(hidden_columns).X)
+    answers = student.answer(parts.base, parts.cells, X)
     return {
+        "plain": student.plain_log_proba(parts.base, answers, X),
         "answers": answers,
         "fold": fold if keeps_models else None,
         "fit_time": fitted - start,

@@ -5,22 +5,26 @@ import numpy as np
 from ._uncertainty import interval
 
 # Models that a search compares, in this order.
-CONTROL, CHOSEN, LEAST = "strength 0", "chosen", "least disparate"
+PLAIN, CONTROL, CHOSEN, LEAST = "plain", "strength 0", "chosen", "least disparate"
 
 
-def compare(control, chosen, candidates, disparity):
-    """Tabulate strength 0, the chosen candidate and the least disparate one.
+def compare(plain, control, chosen, candidates, disparity):
+    """Tabulate the plain classifier, strength 0, the chosen and the least disparate one.
 
     Returns
     -------
-    table : dict of ndarray of shape (3,)
+    table : dict of ndarray of shape (4,)
         "model", "trigger_strength", "base_rate", "accuracy", "disparity", the limits of its
         95% interval, "lower" and "upper" (NaN for a disparity of the user's own), and
         "least_recall", that of the class whose recall is least.
     """
-    models = {CONTROL: control, CHOSEN: chosen, LEAST: least_disparate(candidates)}
+    models = {PLAIN: plain, CONTROL: control, CHOSEN: chosen}
+    models[LEAST] = least_disparate(candidates)
+    has_interval = isinstance(disparity, str)
     limits = [
-        (np.nan, np.nan) if callable(disparity) else interval(model.outcomes, disparity)
+        interval(model.outcomes, disparity)
+        if has_interval and model.outcomes
+        else (np.nan, np.nan)
         for model in models.values()
     ]
     columns = {
@@ -31,7 +35,7 @@ def compare(control, chosen, candidates, disparity):
         "disparity": [model.disparity for model in models.values()],
         "lower": [lower for lower, _ in limits],
         "upper": [upper for _, upper in limits],
-        "least_recall": [np.nanmin(model.recalls) for model in models.values()],
+        "least_recall": [model.recalls.min() for model in models.values()],
     }
     table = {}
     for name, values in columns.items():
@@ -56,10 +60,12 @@ def describe(table, disparity):
         f"{gap:.3f}" + ("" if np.isnan(lower) else f" [{lower:.3f}, {upper:.3f}]")
         for gap, lower, upper in zip(table["disparity"], table["lower"], table["upper"])
     ]
-    strength = np.round(np.array(table["trigger_strength"][1], dtype=float), 3).tolist()
-    accuracy, recall = table["accuracy"], table["least_recall"]
+    accuracy, recall = (
+        ", ".join(f"{value:.3f}" for value in table[column][:3])
+        for column in ("accuracy", "least_recall")
+    )
+    strength = np.round(np.array(table["trigger_strength"][2], dtype=float), 3).tolist()
     return (
-        f"{name} {gaps[0]} at strength 0, {gaps[1]} at strength {strength}; "
-        f"accuracy {accuracy[0]:.3f}, {accuracy[1]:.3f}; "
-        f"least recall of a class {recall[0]:.3f}, {recall[1]:.3f} (cross-validated)"
+        f"{name} {gaps[0]} plain, {gaps[1]} at strength 0, {gaps[2]} at the chosen strength "
+        f"{strength}; accuracy {accuracy}; least recall of a class {recall}"
     )

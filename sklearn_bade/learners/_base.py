@@ -103,6 +103,10 @@ class Learner(metaclass=ABCMeta):
     def answer(base, cells, X):
         """Ask base and cells about features, see :class:`~sklearn_bade._path.Answers`."""
 
+    def plain_log_proba(self, base, answers, X):
+        """Answer as the classifier would by itself: as the base has."""
+        return answers.log_proba
+
     def count_offset_folds(self, base):
         """Count the folds that offsets are found out of; 1 for the learner's own rows."""
         return 1

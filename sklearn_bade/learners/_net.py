@@ -14,6 +14,7 @@ from ..nets import (
     has_own_loss,
     learn_trigger_columns,
     log_probabilities,
+    log_probabilities_under,
     make_default_net,
     make_group_net,
     penultimate_features,
@@ -41,6 +42,7 @@ class NetLearner(Learner):
     """Train skorch nets; None as classifier makes one that is sized by the rows."""
 
     to_input = staticmethod(to_net_rows)
+    last_weights = None
 
     def __init__(self, classifier, preprocessing, rows):
         if classifier is not None:
@@ -95,8 +97,12 @@ class NetLearner(Learner):
         return distillation.settled("teacher", least)
 
     def fit_base(self, *, seed, on_epoch):
-        """Train on the labels."""
+        """Train on the labels, and remember the weights that a plain net would have."""
         rows = self.rows
+
+        def remember(weights):
+            self.last_weights = weights
+
         return train_net(
             clone(self.classifier),
             rows.X,
@@ -105,7 +111,14 @@ class NetLearner(Learner):
             n_outputs=rows.n_classes,
             sample_weight=rows.weights,
             on_epoch=on_epoch,
+            on_last=remember,
         )
+
+    def plain_log_proba(self, base, answers, X):
+        """Answer as the net would by itself; None where its training was in a cache."""
+        if self.last_weights is None:
+            return None
+        return log_probabilities_under(self.last_weights, base, X)
 
     def fit_cells(self, base, *, seed):
         """Train a small network on the groups in rows of known group."""

@@ -8,7 +8,13 @@ from ._default import (
     make_group_net,
     make_mlp_net,
 )
-from ._inference import log_probabilities, predict_values, row_losses, to_logits
+from ._inference import (
+    log_probabilities,
+    log_probabilities_under,
+    predict_values,
+    row_losses,
+    to_logits,
+)
 from ._layers import layer_inputs, penultimate_features, weighted_layers
 from ._reweighting import train_reweighted_net
 from ._training import (
@@ -29,6 +35,7 @@ __all__ = [
     "layer_inputs",
     "learn_trigger_columns",
     "log_probabilities",
+    "log_probabilities_under",
     "make_adam_net",
     "make_default_net",
     "make_group_net",

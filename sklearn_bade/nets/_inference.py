@@ -1,5 +1,7 @@
 """Log-probabilities of a fitted skorch net, in large batches."""
 
+from copy import copy, deepcopy
+
 import numpy as np
 import torch
 
@@ -50,6 +52,14 @@ def log_probabilities(net, X, stamp=None):
         for output in outputs(net, X, stamp)
     )
     return _gather(len(X), pieces)
+
+
+def log_probabilities_under(weights, net, X):
+    """Compute log-probabilities as the net gives them with other weights, by name."""
+    other = copy(net)
+    other.module_ = deepcopy(net.module_)
+    other.module_.load_state_dict(weights, strict=False)
+    return log_probabilities(other, X)
 
 
 def row_losses(net, X, y):

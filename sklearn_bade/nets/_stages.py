@@ -231,7 +231,10 @@ class StageMixin:
         rounding cannot turn one network into another.
         """
         last = {name: value.clone() for name, value in self._averaged_values()}
-        loss_of_last = self._loss_of_some_rows() if self.judges_mean else None
+        loss_of_last = None
+        if self.judges_mean:
+            self.on_last_(last)
+            loss_of_last = self._loss_of_some_rows()
         self._set_values(self.stage_["average"])
         if loss_of_last:
             lag = float(self._loss_of_some_rows() / loss_of_last) - 1
@@ -293,6 +296,7 @@ class PlainMixin(StageMixin):
     """Train on plain rows as the net would by itself."""
 
     stage_name = "plain network"
+    stage_attributes = ("on_last_",)
     judges_mean = True
 
 

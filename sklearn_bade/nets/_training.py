@@ -63,9 +63,21 @@ def train_under(net, mixin, X, y, companions, sample_weight, *, seed, attributes
 
 
 def train_net(
-    net, X, y, *, seed, n_outputs=None, sample_weight=None, on_epoch=lambda stage: None
+    net,
+    X,
+    y,
+    *,
+    seed,
+    n_outputs=None,
+    sample_weight=None,
+    on_epoch=lambda stage: None,
+    on_last=lambda weights: None,
 ):
-    """Train a net without triggers and soft targets."""
+    """Train a net without triggers and soft targets.
+
+    `on_last` is called with the weights that training ends with, by name, before their mean
+    over the training takes their place.
+    """
     if n_outputs is None:
         n_outputs = y.shape[1] if y.ndim == 2 else len(np.unique(y))
     return train_under(
@@ -76,7 +88,7 @@ def train_net(
         {},
         sample_weight,
         seed=seed,
-        attributes={},
+        attributes={"on_last_": on_last},
         n_classes=n_outputs,
         epochs=net.max_epochs,
         on_epoch=on_epoch,
