@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._outcomes import Outcomes
+from ._outcomes import Outcomes, effective_size
 
 # Strengths that show the curve: denser near 0, where gaps change fastest.
 GRID = np.round(
@@ -96,7 +96,10 @@ class Judge:
         self.measure = measure
         self.score = score
         self.known = {}
+        weights = np.ones(len(rows)) if rows.weights is None else rows.weights
         self.class_weights = self._count_by_class(np.ones(len(rows)))
+        squares = self._count_by_class(weights)
+        self.class_sizes = effective_size(self.class_weights, squares)
 
     def __call__(self, strength, base_rate):
         """Judge a strength, unless that was done before."""

@@ -33,13 +33,14 @@ RATES_OF_DISPARITY = {
 class Outcomes:
     """Rows, or their weights, of each group, true class and predicted class.
 
-    `counts`, of shape (n_groups, n_classes, n_classes), are sums of weights, and `n_rows`
-    numbers of rows, which intervals rest on; None says that all weights are one.
+    `counts`, of shape (n_groups, n_classes, n_classes), are sums of weights, `n_rows` numbers
+    of rows, and `squares` sums of squared weights; None says that all weights are one.
     """
 
-    def __init__(self, counts, n_rows=None):
+    def __init__(self, counts, n_rows=None, squares=None):
         self.counts = counts
         self.n_rows = counts if n_rows is None else n_rows
+        self.squares = self.n_rows if squares is None else squares
 
     @classmethod
     def count(cls, y, predicted, groups, n_classes, n_groups, weights=None):
@@ -53,8 +54,11 @@ class Outcomes:
         n_rows = np.bincount(cells, minlength=n_cells).reshape(shape)
         if weights is None:
             return cls(n_rows)
-        counts = np.bincount(cells, weights[known], minlength=n_cells)
-        return cls(counts.reshape(shape), n_rows)
+        counts, squares = (
+            np.bincount(cells, weights[known] ** power, minlength=n_cells).reshape(shape)
+            for power in (1, 2)
+        )
+        return cls(counts, n_rows, squares)
 
     @classmethod
     def of_rows(cls, rows, predicted):
@@ -113,13 +117,18 @@ class Outcomes:
         return float(DISPARITIES[name](self.gaps()).max())
 
     def rate_sizes(self):
-        """Count the rows that each of :meth:`rates` rests on, in the same shape."""
-        of_class = self.n_rows.sum(axis=2)
-        everybody = np.broadcast_to(self.n_rows.sum(axis=(1, 2))[:, None], of_class.shape)
+        """Compute how many rows of equal weight say as much as those of each rate.
+
+        In the shape of :meth:`rates`; the squared sum of the weights over the sum of their
+        squares (Kish, "Survey Sampling", 1965).
+        """
+        of_class, squares = self.counts.sum(axis=2), self.squares.sum(axis=2)
+        everybody = of_class.sum(axis=1, keepdims=True) + 0 * of_class
+        all_squares = squares.sum(axis=1, keepdims=True) + 0 * squares
         return {
-            "selection": everybody,
-            "true_positive": of_class,
-            "false_positive": everybody - of_class,
+            "selection": effective_size(everybody, all_squares),
+            "true_positive": effective_size(of_class, squares),
+            "false_positive": effective_size(everybody - of_class, all_squares - squares),
         }
 
     def standard_error(self, name):
@@ -155,6 +164,12 @@ class Outcomes:
             for kind in RATES_OF_DISPARITY[name]
             for g, k in np.argwhere(np.isnan(rates[kind][:, classes]))
         ]
+
+
+def effective_size(weight, squares):
+    """Compute the number of rows of equal weight; zero where nothing weighs anything."""
+    size = np.zeros(np.shape(weight))
+    return np.divide(weight**2, squares, out=size, where=np.asarray(squares) > 0)
 
 
 def _divide(part, whole, is_defined):

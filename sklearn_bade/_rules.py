@@ -184,16 +184,16 @@ class CautiousRule(Rule):
     control : Candidate
         Strength 0.
 
-    class_rows : ndarray of shape (n_classes,)
-        Rows of each class that candidates are judged on.
+    class_sizes : ndarray of shape (n_classes,)
+        Rows of each class that candidates are judged on; fewer where weights differ.
 
     disparity : str or callable
         Name of the disparity; of a user's own, nothing is known but its value.
     """
 
-    def __init__(self, control, class_rows, disparity):
+    def __init__(self, control, class_sizes, disparity):
         self.control = control
-        self.class_rows = np.maximum(class_rows, 1)
+        self.class_sizes = np.maximum(class_sizes, 1)
         self.name = None if callable(disparity) else disparity
         self.p_value = np.nan
         if self.name is not None:
@@ -241,7 +241,7 @@ class CautiousRule(Rule):
     def keeps_recall(self, candidate):
         """Tell whether no class is given up; a gap may close because one is."""
         recall, least = candidate.recalls, LEAST_RECALL_KEPT * self.control.recalls
-        error = np.sqrt(recall * (1 - recall) / self.class_rows)
+        error = np.sqrt(recall * (1 - recall) / self.class_sizes)
         is_kept = recall - ERRORS_OF_RECALL * error >= least
         return bool(is_kept[least > 0].all())
 
@@ -351,8 +351,7 @@ def make_rule(search, judge, control):
     # A named disparity that no rows tell anything of has been warned of.
     if not callable(search.disparity) and np.isnan(control.disparity):
         return MostAccurateRule()
-    class_rows = np.bincount(judge.rows.y, minlength=judge.rows.n_classes)
-    cautious = CautiousRule(control, class_rows, search.disparity)
+    cautious = CautiousRule(control, judge.class_sizes, search.disparity)
     bounds = search.max_disparity, search.max_accuracy_loss, search.disparity_weight
     if search.min_recall is not None:
         return RecallRule(search.min_recall)
