@@ -266,7 +266,7 @@ def _search_classes(judge, rule, base_rate, best_single, n_classes, unit):
     judged = {}
 
     def worth(strength):
-        strength = tuple(float(each) for each in strength)
+        strength = tuple(np.round(strength, 4).tolist())
         return rule.worth(judged.setdefault(strength, judge(strength, base_rate)))
 
     starts = [np.full(n_classes, best_single), np.zeros(n_classes)]

@@ -33,8 +33,8 @@ RATES_OF_DISPARITY = {
 class Outcomes:
     """Rows, or their weights, of each group, true class and predicted class.
 
-    `counts`, of shape (n_groups, n_classes, n_classes), are sums of weights, `n_rows` numbers
-    of rows, and `squares` sums of squared weights; None says that all weights are one.
+    `counts`, of shape (n_groups, n_classes, n_classes), are sums of weights, `n_rows`
+    numbers of rows, `squares` sums of squared weights; None says that all weights are one.
     """
 
     def __init__(self, counts, n_rows=None, squares=None):

@@ -256,12 +256,13 @@ class CautiousRule(Rule):
             return
         warn_user(
             f"A gap of {left:.3f} ({self.name}) is left, of {before:.3f} at strength 0. "
-            + self._price(before, candidates),
+            + self._price(chosen, candidates),
             CostlyGapWarning,
         )
 
-    def _price(self, before, candidates):
+    def _price(self, chosen, candidates):
         """Say what narrowing the gap costs, and how to ask for it."""
+        before = self.control.disparity
         halved = [c for c in candidates if c.disparity <= SHARE_TO_MENTION * before]
         other = max(halved, key=lambda c: c.accuracy, default=least_disparate(candidates))
         if other.disparity >= before:
@@ -272,8 +273,9 @@ class CautiousRule(Rule):
         name = "Half of it" if halved else "The least that was found"
         return (
             f"{name} ({other.disparity:.3f}) has an accuracy of {other.accuracy:.3f} "
-            f"instead of {self.control.accuracy:.3f}, and a least recall of a class of "
-            f"{other.recalls.min():.3f} instead of {self.control.recalls.min():.3f}. The "
+            f"(chosen {chosen.accuracy:.3f}, strength 0 {self.control.accuracy:.3f}) and a "
+            f"least recall of a class of {other.recalls.min():.3f} (chosen "
+            f"{chosen.recalls.min():.3f}, strength 0 {self.control.recalls.min():.3f}). The "
             f"default rule pays at most {MOST_ACCURACY_PAID:g} of accuracy, "
             f"{1 - LEAST_RECALL_KEPT:.0%} of a recall, and a point of accuracy for a point "
             "of disparity; if it is worth more, use max_disparity="
