@@ -134,9 +134,9 @@ print(pd.DataFrame(shares.comparison_).round(3).to_string(index=False))
 # %%
 # GridSearchCV with a column
 # --------------------------
-# The scorer reads the column from X, and ``select_fair`` applies a rule of its own: the least
-# disparate candidate that costs at most a point of accuracy. With ``memory``, the candidates
-# of a fold share all that is trained.
+# The scorer reads the column from X, and ``select_fair`` applies a rule of its own: the
+# least disparate candidate that costs at most a point of accuracy. With ``memory``, the
+# candidates of a fold share all that is trained.
 
 memory = tempfile.TemporaryDirectory()
 grid = GridSearchCV(
