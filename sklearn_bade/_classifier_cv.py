@@ -101,10 +101,12 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         near 0, refined around the choice and extended, to about 100, while the choice or
         the narrowest gap stands at its end.
 
-    base_rates : list of {"keep", "drift"} or array-like of shape (n_classes,), \
-            default=("keep", "drift")
-        Base rates to try with each strength: those of the training data, free ones,
-        or given class frequencies. Fewer positive predictions often mean narrower gaps.
+    base_rates : "auto" or list of {"keep", "drift"} or array-like of shape (n_classes,), \
+            default="auto"
+        Base rates to try with each strength: those of strength 0, free ones, or given
+        frequencies of decisions. "auto" tries the first two; the default rule also tries
+        .9 and .8 of the decisions for the greater of two classes at strength 0, since
+        fewer often mean narrower gaps.
 
     per_class : bool or "auto", default="auto"
         Whether each class has a strength of its own, which helps where gaps differ in sign
@@ -280,7 +282,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     _parameter_constraints: dict = {
         **BaseDebiasClassifier._parameter_constraints,
         "trigger_strengths": ["array-like", None],
-        "base_rates": ["array-like"],
+        "base_rates": [StrOptions({"auto"}), "array-like"],
         "per_class": ["boolean", StrOptions({"auto"})],
         "disparity": [StrOptions(set(DISPARITIES)), callable],
         "max_disparity": [Interval(Real, 0, None, closed="left"), None],
@@ -300,7 +302,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         *,
         sensitive_columns=None,
         trigger_strengths=None,
-        base_rates=("keep", "drift"),
+        base_rates="auto",
         per_class="auto",
         disparity="average_odds",
         max_disparity=None,

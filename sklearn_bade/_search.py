@@ -24,6 +24,8 @@ SMALLEST_GAP = 1e-12
 
 def check_base_rates(base_rates, n_classes):
     """Check the base rates to try, and make them hashable."""
+    if isinstance(base_rates, str):  # "auto"
+        return ["keep", "drift"]
     base_rates = [_to_hashable(rate) for rate in base_rates]
     if not base_rates:
         raise ValueError("base_rates is empty; give at least one, such as 'keep'.")
