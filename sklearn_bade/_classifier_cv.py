@@ -130,7 +130,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
 
         If no rule is given, neither here nor by the next three parameters, the default rule
         chooses: what starts within noise of fair is left alone (a chi-square test of the
-        rates that the disparity compares, p >= .005); else the greatest accuracy minus
+        rates that the disparity compares, p >= .002); else the greatest accuracy minus
         expected disparity, of candidates that cost at most two points of accuracy and keep
         .6 of the recall of each class, both compared with strength 0. See
         :doc:`/choosing`.
