@@ -46,7 +46,8 @@ def fit_all(make, train, seed):
     search = BackdoorDebiasClassifierCV(make(X.shape[1]), random_state=seed)
     search.fit(X, y, sensitive_features=sensitive)
     print(f"  seed {seed}: {search.best_params_}", flush=True)
-    return {"plain": plain, "strength 0": search.with_strength(0.0), "debiased": search}
+    control = search.with_strength(0.0, base_rate="keep")
+    return {"plain": plain, "strength 0": control, "debiased": search}
 
 
 def tabulate(task, figures):
