@@ -587,10 +587,16 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     def with_strength(self, trigger_strength, *, base_rate=None):
         """Return a fitted debiaser of another strength, without training.
 
-        See :meth:`BackdoorDebiasClassifier.with_strength`.
+        See :meth:`BackdoorDebiasClassifier.with_strength`. Without a `base_rate`, it is the
+        chosen one; but strength 0, the control, decides as often as it does by itself where
+        the search has found frequencies of its own.
         """
         check_is_fitted(self)
-        base_rate = self.best_params_["base_rate"] if base_rate is None else base_rate
+        if base_rate is None:
+            base_rate = self.best_params_["base_rate"]
+            is_found = isinstance(self.base_rates, str) and not isinstance(base_rate, str)
+            if is_found and not np.any(trigger_strength):
+                base_rate = "keep"
         return self.estimator_.with_strength(trigger_strength, base_rate=base_rate)
 
     def _predict_proba(self, X):

@@ -9,6 +9,7 @@ import pytest
 from helpers import make_opposite_gaps, make_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -661,3 +662,14 @@ def test_every_named_disparity_has_a_default_rule(name):
     control, chosen = row(clf, "strength 0"), row(clf, "chosen")
     assert chosen["disparity"] <= control["disparity"]
     assert control["accuracy"] - chosen["accuracy"] <= MOST_ACCURACY_PAID + 1e-12
+
+
+def test_strength_zero_of_a_search_is_the_control_whatever_rate_was_found():
+    X, y, groups = make_rows(900)
+    clf = search(EXACT, min_recall=0.9).fit(X, y, sensitive_features=groups)
+    assert isinstance(clf.best_params_["base_rate"], tuple)
+    plain = clone(EXACT).fit(X, y)
+    control = clf.with_strength(0)
+    np.testing.assert_array_equal(control.predict_proba(X), plain.predict_proba(X))
+    same = clf.with_strength(clf.best_strength_)
+    np.testing.assert_allclose(same.predict_proba(X), clf.predict_proba(X), atol=1e-9)
