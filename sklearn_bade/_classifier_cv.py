@@ -199,7 +199,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     best_params_ : dict
         Chosen `trigger_strength` and `base_rate`, and the `offset` that holds it on the
         pooled answers. A :class:`~sklearn_bade.BackdoorDebiasClassifier` with these, fitted
-        alike with the same int as `random_state`, predicts the same.
+        alike with the same int as `random_state`, predicts the same; not so with
+        `confidence`, which holds rows out.
 
     best_score_ : float
         Cross-validated accuracy of the chosen candidate, or its mean score if
@@ -425,9 +426,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             best = self._best_of(judge, rule, candidates)
         else:
             best = self._promise(learned, judge, rule, candidates, *witnesses)
-        plain = [outcome["plain"] for outcome in outcomes]
-        plain = None if any(p is None for p in plain) else np.concatenate(plain)
-        self._keep(judge, rule, candidates, best, plain)
+        self._keep(judge, rule, candidates, best)
+        self._compare(judge, rule, candidates, best, outcomes)
         self.estimator_ = self._refit(
             refit_seed, learned, judge.path.sketch, X, y, sensitive_features, sample_weight
         )
@@ -531,7 +531,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             self.upper_limit_ = witness.limit(best, rule)
         return best
 
-    def _keep(self, judge, rule, candidates, best, plain):
+    def _keep(self, judge, rule, candidates, best):
         """Keep the chosen candidate, and say what it is like."""
         if self.scoring is not None and all(np.isnan(c.score) for c in candidates):
             raise ValueError(
@@ -545,8 +545,13 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.best_score_ = float(results[f"mean_test_{key}"][self.best_index_])
         self.best_params_ = results["params"][self.best_index_]
         self.best_strength_ = self.best_params_["trigger_strength"]
+
+    def _compare(self, judge, rule, candidates, best, outcomes):
+        """Say what was gained and paid, and what was left."""
+        answers = [outcome["plain"] for outcome in outcomes]
+        is_known = all(log_proba is not None for log_proba in answers)
+        plain = judge.judge_plain(np.concatenate(answers) if is_known else None)
         control = judge(0.0, candidates[0].base_rate)
-        plain = judge.judge_plain(plain)
         self.comparison_ = compare(plain, control, best, candidates, self.disparity)
         if self.verbose:
             print(f"{type(self).__name__}: {describe(self.comparison_, self.disparity)}")
