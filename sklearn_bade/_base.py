@@ -224,9 +224,8 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
         y_pred : ndarray of shape (n_samples,)
             Labels, of the type that `fit` was given.
         """
-        log_proba = self.predict_log_proba(X)
-        decision = self._make_decision(len(self.classes_))
-        return self.classes_[decision.decide(log_proba, warns=True)]
+        proba = self.predict_proba(X)
+        return self.classes_[self._decision.decide_proba(proba, warns=True)]
 
     def _inject(self, rows):
         """Step 2: rates at which triggers are as biased as the data."""

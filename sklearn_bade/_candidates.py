@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ._outcomes import Outcomes, effective_size
+from ._verdict import least_disparate
 
 # Strengths that show the curve: denser near 0, where gaps change fastest.
 GRID = np.round(
@@ -117,16 +118,20 @@ class Judge:
     def _judge_decisions(self, strength, base_rate, offset, logits):
         """Count what is decided of logits."""
         rows, predicted = self.rows, self.path.decision.decide(logits)
-        is_right = predicted == rows.y
+        is_right, outcomes = predicted == rows.y, self.count(predicted)
+        if callable(self.measure.disparity):
+            disparity = self.measure(predicted[None], rows)[0]
+        else:
+            disparity = outcomes.disparity(self.measure.disparity)
         return Candidate(
             strength,
             base_rate,
             tuple(offset.tolist()),
             np.average(is_right, weights=rows.weights),
-            self.measure(predicted[None], rows)[0],
+            disparity,
             np.nan,
             self._count_by_class(is_right) / self.class_weights,
-            self.count(predicted),
+            outcomes,
         )
 
     def judge_plain(self, log_proba):
@@ -138,7 +143,7 @@ class Judge:
 
     def count(self, predicted):
         """Count predicted codes by group and class."""
-        return Outcomes.of_rows(self.rows, predicted)
+        return self.measure.count(self.rows, predicted)
 
     def _count_by_class(self, is_counted):
         """Sum the weights of rows, class by class."""
@@ -172,12 +177,6 @@ def weakest_of_equals(choose):
         return int(order[choose([candidates[i] for i in order])])
 
     return choose_weakest
-
-
-def _least_disparate(candidates):
-    """Find the first candidate of the least disparity; those without one come last."""
-    gaps = np.array([candidate.disparity for candidate in candidates])
-    return int(np.where(np.isnan(gaps), np.inf, gaps).argmin())
 
 
 def judge_grid(judge, strengths, base_rates, n_classes, *, per_class):
@@ -246,7 +245,8 @@ def _search_line(judge, choose, base_rate, unit):
         line.sort(key=lambda candidate: candidate.strength)
 
     def wanted():
-        return {choose(line), weakest_of_equals(_least_disparate)(line)}
+        least = least_disparate(line)
+        return {choose(line), next(i for i, each in enumerate(line) if each is least)}
 
     while len(line) - 1 in wanted() and line[-1].strength < limit:
         add(line[-1].strength * GROWTH)

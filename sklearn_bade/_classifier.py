@@ -51,6 +51,17 @@ class Learned(NamedTuple):
         return Path(self.lesson.shift, rates, sketch, decision)
 
 
+def warn_of_widening(strength):
+    """Say so where a strength can only add to the bias."""
+    if np.any(strength) and (strength <= 0).all():
+        warn_user(
+            f"trigger_strength={strength.tolist()} adds to the bias of the data "
+            "instead of reversing it. A negative strength belongs beside a positive "
+            "one, where gaps have opposite signs.",
+            WideningStrengthWarning,
+        )
+
+
 class BackdoorDebiasClassifier(BaseDebiasClassifier):
     r"""Make a classifier fairer by a backdoor that cancels the bias of its data.
 
@@ -409,8 +420,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         rows = self._read_rows(X, y, sensitive_features, sample_weight)
         strength = check_strength(self.trigger_strength, rows.n_classes, len(rows.groups))
         self._check_rates(rows.n_classes)
-        self._make_decision(rows.n_classes)
-        self._warn_of_widening(strength)
+        self._decision = self._make_decision(rows.n_classes)
+        warn_of_widening(strength)
         seeds = draw_seeds(self.random_state)
         learners = self._make_learners(rows, self._hidden_columns, seeds[0])
         plan = self._inject(learners[0].rows)
@@ -436,16 +447,6 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             raise ValueError(
                 f"offset must hold one finite number per class ({n_classes}), got "
                 f"{self.offset!r}."
-            )
-
-    def _warn_of_widening(self, strength):
-        """Say so where a strength can only add to the bias."""
-        if np.any(strength) and (strength <= 0).all():
-            warn_user(
-                f"trigger_strength={strength.tolist()} adds to the bias of the data "
-                "instead of reversing it. A negative strength belongs beside a positive "
-                "one, where gaps have opposite signs.",
-                WideningStrengthWarning,
             )
 
     def _learn(self, learners, plan, seeds, *, answers=True):
@@ -492,8 +493,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         self._warn_of_weak_triggers(learned)
         if not self.keep_sensitive:
             learner = learned.learner
-            signal = learner.group_signal(learned.parts, answered)
-            warn_if_faint(signal, learner.rows.kind)
+            warn_if_faint(learner.group_signal(learned.parts, answered))
 
     def _follow(self, learned, strength, sketch=None):
         """Keep base, cells and arithmetic as the student."""
@@ -501,7 +501,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         if sketch is None:
             answered = rows.without_features().take(parts.answered)
             sketch = Sketch.of(parts.answers, answered.weights)
-        path = learned.path(sketch, self._make_decision(rows.n_classes))
+        path = learned.path(sketch, self._decision)
         offset = self.offset
         if offset is None:
             offset = path.offset(strength, self.base_rate)
@@ -540,7 +540,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             teaches_itself=teacher is student,
         )
         if not self.keep_sensitive and strength.any():
-            warn_if_faint(student.group_signal(), student.rows.kind)
+            warn_if_faint(student.group_signal())
         n_epochs = teacher.epochs + distillation.student_epochs
         with progress_bar(n_epochs, self.verbose) as on_epoch:
             model, views = teacher.teach(
@@ -552,7 +552,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             else:
                 targets = views.soft_targets(strength, self.base_rate)
                 debiased = student.distil(targets, distillation, teacher=model, **options)
-                student.warn_of_vanished_classes(debiased)
+                student.warn_of_vanished_classes(debiased, self._decision)
         if self.keep_teacher:
             self.teacher_, self.trigger_ = model, trigger
         self.injection_rates_ = plan.rates
@@ -594,15 +594,20 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             )
         n_classes, n_groups = self.shift_.shape
         strength = check_strength(trigger_strength, n_classes, n_groups)
-        self._warn_of_widening(strength)
+        warn_of_widening(strength)
         sibling = copy(self)
         sibling.trigger_strength, sibling.offset = trigger_strength, None
         if base_rate is not None:
             given_class_rates(base_rate, n_classes)
-            sibling.base_rate = base_rate
-        offset = self.student_.path.offset(strength, sibling.base_rate)
+            sibling.base_rate, sibling._found_rate = base_rate, False
+        offset = self.student_.path.offset(strength, sibling._rate_of(strength))
         sibling.student_ = self.student_.with_strength(strength, offset)
         return sibling
+
+    def _rate_of(self, strength):
+        """Find the base rate of a strength; the control's own, where a search found one."""
+        is_control = getattr(self, "_found_rate", False) and not np.any(strength)
+        return "keep" if is_control else self.base_rate
 
     def _predict_proba(self, X):
         """Ask the student; nets in a pipeline want larger batches than it gives."""

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseDebiasClassifier
 from ._candidates import Judge, find_candidates, judge_grid, weakest_of_equals
-from ._classifier import BackdoorDebiasClassifier
+from ._classifier import BackdoorDebiasClassifier, warn_of_widening
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._outcomes import DISPARITIES
 from ._path import Answers, Sketch
@@ -25,7 +25,6 @@ from ._search import (
     ProbabilityScorer,
     check_base_rates,
     check_folds,
-    leave_out_small,
     make_folds,
     predict_fold,
     tabulate,
@@ -64,6 +63,7 @@ READ_FROM_ROWS = (
     "cut_points_",
     "n_features_in_",
     "feature_names_in_",
+    "_decision",
     "_hidden_columns",
     "_inner_shape",
     "_takes_bytes",
@@ -399,16 +399,15 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         all_X, all_y = self._check_training_data(X, y)
         folds = self._split_as_given(all_X, all_y, sample_weight)
         rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
-        compared, self.left_out_ = leave_out_small(rows, self.min_rows, self.disparity)
-        measure = DisparityMeasure(self.disparity, compared)
-        self._make_decision(rows.n_classes)
-        base_rates = check_base_rates(self.base_rates, rows.n_classes)
+        measure = DisparityMeasure(self.disparity, rows, self.min_rows)
+        self.left_out_ = measure.left_out
+        self._decision = self._make_decision(rows.n_classes)
+        base_rates = self._check_base_rates(rows.n_classes)
         strengths = self._check_strengths()
         witnesses = None
         if self.confidence is not None:
             kept, held_out = hold_out(rows, draw_seed(rng))
-            witnesses = rows.take(held_out), compared.take(held_out)
-            rows, compared = rows.take(kept), compared.take(kept)
+            witnesses, rows = rows.take(held_out), rows.take(kept)
         if folds is None:
             folds = make_folds(rows, self.cv, rng)
         check_folds(folds, rows)
@@ -417,15 +416,15 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             learned = self._learn_all(rows, refit_seed)
             advance("whole data")
             outcomes = self._answer_folds(rows, folds, rng, advance)
-        judge = self._make_judge(compared, folds, outcomes, learned, measure)
-        rule = make_rule(self, judge, judge(0.0, base_rates[0]))
+        judge = self._make_judge(rows, folds, outcomes, learned, measure)
+        rule = make_rule(self, judge)
         candidates = self._find(judge, rule, strengths, base_rates)
-        tests = [compared.take(test) for _, test in folds]
+        tests = [rows.take(test) for _, test in folds]
         self.cv_results_ = tabulate(judge, candidates, tests, outcomes)
         if witnesses is None:
             best = self._best_of(judge, rule, candidates)
         else:
-            best = self._promise(learned, judge, rule, candidates, *witnesses)
+            best = self._promise(learned, judge, rule, candidates, witnesses)
         self._keep(judge, rule, candidates, best)
         self._compare(judge, rule, candidates, best, outcomes)
         self.estimator_ = self._refit(
@@ -445,6 +444,12 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             tuple(numbers[part][is_kept[part]] for part in fold)
             for fold in check_cv(self.cv, y, classifier=True).split(X, y)
         ]
+
+    def _check_base_rates(self, n_classes):
+        """Check the base rates to try; a selection decides as often whatever they are."""
+        if isinstance(self.base_rates, str) and self.selection_rate is not None:
+            return ["keep"]
+        return check_base_rates(self.base_rates, n_classes)
 
     def _check_strengths(self):
         """Check the strengths to try; None leaves them to the search."""
@@ -500,30 +505,36 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         judged = rows.without_features().take(order)
         answers = Answers.concatenate([outcome["answers"] for outcome in outcomes])
         sketch = Sketch.of(answers, judged.weights)
-        path = learned.path(sketch, self._make_decision(judged.n_classes))
+        path = learned.path(sketch, self._decision)
         scores = None
         if self.scoring is not None:
             scorer = ProbabilityScorer(self.scoring)
             scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
         if not self.keep_sensitive:
-            warn_if_faint(cell_signal(answers, judged), learned.learner.rows.kind)
+            warn_if_faint(cell_signal(answers, judged))
         return Judge(judged, answers, path, measure, scores)
 
     def _find(self, judge, rule, strengths, base_rates):
         """Judge the strengths that were given, or those that lead to the best."""
-        n_classes = judge.rows.n_classes
-        if strengths is not None:
-            per_class = self.per_class is True
-            return judge_grid(judge, strengths, base_rates, n_classes, per_class=per_class)
-        found = find_candidates(
-            judge, rule, base_rates, n_classes, per_class=self.per_class
-        )
-        return found + rule.more(judge, found)
+        n_classes, per_class = judge.rows.n_classes, self.per_class
+        if strengths is None:
+            found = find_candidates(judge, rule, base_rates, n_classes, per_class=per_class)
+        else:
+            per_class = per_class is True
+            found = judge_grid(judge, strengths, base_rates, n_classes, per_class=per_class)
+        candidates = found + rule.more(judge, found)
+        is_own = callable(self.disparity) and self.scoring is None
+        if is_own and all(np.isnan(candidate.disparity) for candidate in candidates):
+            raise ValueError(
+                f"disparity={self.disparity!r} is NaN for every candidate, so nothing can "
+                "be chosen by it."
+            )
+        return candidates
 
-    def _promise(self, learned, judge, rule, candidates, rows, compared):
+    def _promise(self, learned, judge, rule, candidates, rows):
         """Find what rows that were held out promise a bound of."""
         fold = Fold(learned.learner, learned.parts, self._hidden_columns, rows)
-        witness = Witness(compared, fold.answer(rows), judge.path, judge.measure)
+        witness = Witness(rows, fold.answer(rows), judge.path, judge.measure)
         best, self.upper_limit_ = certify(candidates, rule, witness)
         if best is None:
             warn_of_no_promise(rule, self.upper_limit_)
@@ -551,11 +562,13 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         answers = [outcome["plain"] for outcome in outcomes]
         is_known = all(log_proba is not None for log_proba in answers)
         plain = judge.judge_plain(np.concatenate(answers) if is_known else None)
-        control = judge(0.0, candidates[0].base_rate)
+        control = judge(0.0, "keep")
         self.comparison_ = compare(plain, control, best, candidates, self.disparity)
         if self.verbose:
             print(f"{type(self).__name__}: {describe(self.comparison_, self.disparity)}")
         rule.warn(best, candidates)
+        if best.disparity > control.disparity:
+            warn_of_widening(np.asarray(best.strength))
 
     def _best_of(self, judge, rule, candidates):
         """Find the best candidate; strengths of other directions have to earn it."""
@@ -565,6 +578,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         if self.per_class != "auto" or best.is_usual or not usual:
             return best
         rival = usual[choose(usual)]
+        if rule.accepts(best) and not rule.accepts(rival):
+            return best
         gain = rule.worth(best) - rule.worth(rival)
         if self.scoring is None:
             gain -= GAIN_TO_EARN * judge.standard_error(rival)
@@ -586,6 +601,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         for name in READ_FROM_ROWS:
             if hasattr(self, name):
                 setattr(debiaser, name, getattr(self, name))
+        given = [] if isinstance(self.base_rates, str) else self.base_rates
+        debiaser._found_rate = not (
+            isinstance(params["base_rate"], str)
+            or any(np.array_equal(params["base_rate"], rate) for rate in given)
+        )
         debiaser._follow(learned, np.asarray(self.best_strength_), sketch)
         return debiaser
 
@@ -597,11 +617,6 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         the search has found frequencies of its own.
         """
         check_is_fitted(self)
-        if base_rate is None:
-            base_rate = self.best_params_["base_rate"]
-            is_found = isinstance(self.base_rates, str) and not isinstance(base_rate, str)
-            if is_found and not np.any(trigger_strength):
-                base_rate = "keep"
         return self.estimator_.with_strength(trigger_strength, base_rate=base_rate)
 
     def _predict_proba(self, X):

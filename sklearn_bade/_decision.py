@@ -6,20 +6,30 @@ Everything here is NumPy; a logit is a log-probability up to a constant per row.
 import numpy as np
 from scipy.special import softmax
 
-from .exceptions import TiedSelectionWarning
+from .exceptions import SmallSelectionWarning, TiedSelectionWarning
 from .utils import warn_user
 
 # Ties at the end of a selection are broken by lot, the same one each time: the order of
 # the rows may say something of their groups.
 LOT = 0
+# Log-odds by which logarithms may miss a threshold that a probability meets.
+ROUNDING = 1e-9
 
 
 class Decision:
     """The class of the greatest probability is decided."""
 
+    # Whether scores are the logits themselves.
+    is_linear = True
+
     def decide(self, logits, warns=False):
         """Return class codes of rows, of shape (n_samples,)."""
         return logits.argmax(axis=1)
+
+    def decide_proba(self, proba, warns=False):
+        """Return class codes of rows, given probabilities."""
+        with np.errstate(divide="ignore"):
+            return self.decide(np.log(proba), warns)
 
     def scores(self, logits):
         """Return what is greatest for the class that is decided."""
@@ -38,7 +48,7 @@ class ThresholdDecision(Decision):
             self.margin = float(np.log(threshold) - np.log1p(-threshold))
 
     def decide(self, logits, warns=False):
-        return (_margins(logits) >= self.margin).astype(int)
+        return (_margins(logits) >= self.margin - ROUNDING).astype(int)
 
     def cut(self, margins, weights):
         return self.margin
@@ -46,6 +56,8 @@ class ThresholdDecision(Decision):
 
 class CostDecision(Decision):
     """The class of the least expected cost is decided."""
+
+    is_linear = False
 
     def __init__(self, costs):
         self.costs = costs
@@ -72,9 +84,20 @@ class SelectionDecision(Decision):
         order = np.lexsort((lot, -margins))
         selected = np.zeros(n_samples, dtype=int)
         selected[order[:n_selected]] = 1
-        if warns and 0 < n_selected < n_samples:
+        if warns and n_samples and n_selected in (0, n_samples):
+            self._warn_of_one_answer(n_samples, n_selected)
+        elif warns and n_samples:
             self._warn_of_ties(margins, margins[order[n_selected - 1]], selected)
         return selected
+
+    def _warn_of_one_answer(self, n_samples, n_selected):
+        """Say so where rounding leaves nothing to select."""
+        warn_user(
+            f"selection_rate={self.rate:g} of {n_samples} row(s) is {n_selected}, so all "
+            "get one answer. A selection is one of the rows given to predict at once: give "
+            "all that compete, or use a threshold to decide row by row.",
+            SmallSelectionWarning,
+        )
 
     def _warn_of_ties(self, margins, last, selected):
         """Say so where equal rows are decided differently."""
@@ -115,7 +138,7 @@ def make_decision(threshold, cost_matrix, selection_rate, n_classes):
     if n_classes != 2:
         raise ValueError(
             f"{name}={value!r} is about the greater of two classes, and y has {n_classes}. "
-            "Give a cost_matrix instead."
+            "Leave it out; what wrong decisions cost can be given as cost_matrix."
         )
     return ThresholdDecision(value) if threshold is not None else SelectionDecision(value)
 

@@ -35,43 +35,49 @@ class Outcomes:
 
     `counts`, of shape (n_groups, n_classes, n_classes), are sums of weights, `n_rows`
     numbers of rows, `squares` sums of squared weights; None says that all weights are one.
+    What is compared is a matter of `classes` (None for those of :meth:`compared_classes`)
+    and of `min_rows`, the rows that a rate rests on at least.
     """
 
-    def __init__(self, counts, n_rows=None, squares=None):
+    def __init__(self, counts, n_rows=None, squares=None, *, classes=None, min_rows=1):
+        self.classes = classes
+        self.min_rows = min_rows
         self.counts = counts
         self.n_rows = counts if n_rows is None else n_rows
         self.squares = self.n_rows if squares is None else squares
 
     @classmethod
-    def count(cls, y, predicted, groups, n_classes, n_groups, weights=None):
+    def count(cls, y, predicted, groups, n_classes, n_groups, weights=None, **compared):
         """Count class codes and predicted codes by group code.
 
-        Rows of group -1, or of weight zero, are left out.
+        Rows of group -1, or of weight zero, are left out. `compared` says what is compared.
         """
         known = groups >= 0 if weights is None else (groups >= 0) & (weights > 0)
         cells = (groups[known] * n_classes + y[known]) * n_classes + predicted[known]
         shape, n_cells = (n_groups, n_classes, n_classes), n_groups * n_classes**2
         n_rows = np.bincount(cells, minlength=n_cells).reshape(shape)
         if weights is None:
-            return cls(n_rows)
+            return cls(n_rows, **compared)
         counts, squares = (
             np.bincount(cells, weights[known] ** power, minlength=n_cells).reshape(shape)
             for power in (1, 2)
         )
-        return cls(counts, n_rows, squares)
+        return cls(counts, n_rows, squares, **compared)
 
     @classmethod
-    def of_rows(cls, rows, predicted):
+    def of_rows(cls, rows, predicted, **compared):
         """Count predicted class codes of :class:`~sklearn_bade.rows.Rows`."""
         sizes = rows.n_classes, len(rows.groups)
-        return cls.count(rows.y, predicted, rows.groups.codes, *sizes, rows.weights)
+        codes = rows.groups.codes
+        return cls.count(rows.y, predicted, codes, *sizes, rows.weights, **compared)
 
-    def rates(self, min_rows=1):
+    def rates(self, min_rows=None):
         """Compute rates of each class against the rest, of shape (n_groups, n_classes).
 
         "selection", "true_positive" and "false_positive"; NaN for a rate that rests on
-        fewer than `min_rows` rows.
+        fewer than `min_rows` rows, by default those of the table.
         """
+        min_rows = self.min_rows if min_rows is None else min_rows
         totals = self.counts.sum(axis=2)
         hits = np.diagonal(self.counts, axis1=1, axis2=2)
         selected = self.counts.sum(axis=1)
@@ -93,19 +99,20 @@ class Outcomes:
             np.trace(self.counts, axis1=1, axis2=2), self.counts.sum(axis=(1, 2)), True
         )
 
-    def gaps(self, classes=None, min_rows=1):
+    def gaps(self, classes=None, min_rows=None):
         """Compute the widest gaps between groups in each of :meth:`rates`.
 
-        `classes` are those to compare with the rest; None takes the greater of two, and all
-        of more. Rates without rows are left out; a gap is NaN if fewer than two groups have
-        any.
+        `classes` are those to compare with the rest. Rates without rows are left out; a gap
+        is NaN if fewer than two groups have any.
         """
         classes = self.compared_classes() if classes is None else classes
         rates = self.rates(min_rows)
         return {kind: _widest_gap(rate[:, classes]) for kind, rate in rates.items()}
 
     def compared_classes(self):
-        """List the classes to compare with the rest: the greater of two, all of more."""
+        """List the classes to compare; by default the greater of two, and all of more."""
+        if self.classes is not None:
+            return self.classes
         n_classes = self.counts.shape[1]
         return [n_classes - 1] if n_classes <= 2 else list(range(n_classes))
 
@@ -114,7 +121,8 @@ class Outcomes:
 
         NaN if it rests on a gap that cannot be computed.
         """
-        return float(DISPARITIES[name](self.gaps()).max())
+        gaps = DISPARITIES[name](self.gaps())
+        return float(gaps.max()) if gaps.size else np.nan
 
     def rate_sizes(self):
         """Compute how many rows of equal weight say as much as those of each rate.
@@ -134,11 +142,14 @@ class Outcomes:
     def standard_error(self, name):
         """Estimate the standard error of a disparity, as that of independent proportions.
 
-        That of the worst class, and of the two groups that are furthest apart.
+        That of the worst class, and of the two groups that are furthest apart; NaN for a
+        disparity that cannot be computed.
         """
+        if not np.isfinite(self.disparity(name)):
+            return np.nan
         rates, classes = self.rates(), self.compared_classes()
         sizes = self.rate_sizes()
-        worst = classes[int(np.nan_to_num(DISPARITIES[name](self.gaps(classes))).argmax())]
+        worst = classes[int(DISPARITIES[name](self.gaps(classes)).argmax())]
         kinds = RATES_OF_DISPARITY[name]
         variances = []
         for kind in kinds:
@@ -149,7 +160,7 @@ class Outcomes:
         mean = len(kinds) if name == "average_odds" else 1
         return float(np.sqrt(np.sum(variances)) / mean)
 
-    def left_out(self, name, classes=None, min_rows=1):
+    def left_out(self, name, classes=None, min_rows=None):
         """Find the rates that a disparity compares, and that rest on too few rows.
 
         Returns

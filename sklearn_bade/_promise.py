@@ -79,10 +79,18 @@ def certify(candidates, rule, witness):
 
 def warn_of_no_promise(rule, limit):
     """Say that no candidate keeps the bound with confidence, and what could be promised."""
+    advice = (
+        "the rows that were held out say nothing of the disparity. Use more rows, or merge "
+        "groups."
+    )
+    if np.isfinite(limit):
+        advice = (
+            f"on the rows that were held out, the safest one lies below {limit:.3f} only. "
+            f"Use a larger max_disparity, such as {np.ceil(100 * limit) / 100:g}, or more "
+            "rows."
+        )
     warn_user(
         f"No candidate keeps the bound {rule.bound:g} ({rule.name}) with a confidence of "
-        f"{rule.confidence:g}: on the rows that were held out, the safest one lies below "
-        f"{limit:.3f} only. The default rule has chosen, and promises nothing. Use a "
-        f"larger max_disparity, such as {np.ceil(100 * limit) / 100:g}, or more rows.",
+        f"{rule.confidence:g}: {advice} The default rule has chosen, and promises nothing.",
         UnreachedBoundWarning,
     )

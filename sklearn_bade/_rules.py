@@ -51,6 +51,10 @@ class Rule:
         """Judge further candidates, that the rule could want."""
         return []
 
+    def accepts(self, candidate):
+        """Tell whether a candidate keeps what was asked for."""
+        return True
+
     def worth(self, candidate):
         """Say what strengths per class climb: accuracy minus disparity."""
         value = candidate.accuracy - candidate.disparity
@@ -81,28 +85,41 @@ class MostAccurateRule(Rule):
 class GivenRule(Rule):
     """One of the rules that are given by a number.
 
-    A bound that nothing keeps is not bought at any accuracy: a fallback chooses then.
+    A bound that nothing keeps is not bought at any accuracy: the default rule, `cautious`,
+    chooses then.
     """
 
-    def __init__(self, choice, fallback=None):
+    def __init__(self, choice, cautious):
         self.choice = choice
-        self.fallback = fallback
+        self.cautious = cautious
+
+    def more(self, judge, candidates):
+        if self.choice.max_disparity is None:
+            return []
+        return self.cautious.more(judge, candidates)
+
+    def accepts(self, candidate):
+        bound = self.choice.max_disparity
+        return bound is None or candidate.disparity <= bound
 
     def choose(self, candidates):
-        if self.fallback is not None and self._is_unreached(candidates):
-            return self.fallback.choose_anyway(candidates)
+        if self._is_unreached(candidates):
+            return self.cautious.choose_anyway(candidates)
         accuracy = np.array([candidate.accuracy for candidate in candidates])
         disparity = np.array([candidate.disparity for candidate in candidates])
+        if np.isnan(disparity).all():  # the search refuses them in the end
+            return int(accuracy.argmax())
         return self.choice.choose(accuracy, disparity)
 
     def _is_unreached(self, candidates):
-        bound = self.choice.max_disparity
-        return bound is not None and not any(c.disparity <= bound for c in candidates)
+        if self.choice.max_disparity is None:
+            return False
+        return not any(self.accepts(each) for each in candidates)
 
     def warn(self, chosen, candidates):
-        if self.fallback is None or not self._is_unreached(candidates):
+        if not self._is_unreached(candidates):
             return
-        least, control = least_disparate(candidates), self.fallback.control
+        least, control = least_disparate(candidates), self.cautious.control
         warn_user(
             "No candidate has a cross-validated disparity of at most "
             f"{self.choice.max_disparity:g}. The least that was found, "
@@ -133,10 +150,14 @@ class RecallRule(Rule):
         # Whoever misses the floor is worth less than all who reach it.
         return candidate.accuracy if missing <= 0 else -missing
 
+    def accepts(self, candidate):
+        return self.least(candidate) >= self.floor
+
     def least(self, candidate):
-        """Find the least recall of a group."""
+        """Find the least recall of a group; that of nobody is no obstacle."""
         outcomes = candidate.outcomes
-        return np.nanmin(outcomes.rates()["true_positive"][:, outcomes.compared_classes()])
+        recalls = outcomes.rates()["true_positive"][:, outcomes.compared_classes()]
+        return np.min(recalls, where=np.isfinite(recalls), initial=1.0)
 
     def more(self, judge, candidates):
         """Decide for the greater of two classes as often as the floor needs."""
@@ -154,8 +175,8 @@ class RecallRule(Rule):
         if least < self.floor:
             warn_user(
                 f"No candidate has a recall of at least {self.floor:g} in each group; the "
-                f"least of the chosen one is {least:.3f}. Use a smaller min_recall, or "
-                "base_rates with more decisions for the rarer class.",
+                f"least of the chosen one is {least:.4f}. Use a smaller min_recall, or "
+                "base_rates with more decisions for the class whose recall is low.",
                 UnreachedBoundWarning,
             )
 
@@ -171,7 +192,8 @@ def share_at_floor(judge, strength, floor):
         members = np.flatnonzero((codes == g) & (rows.y == 1))
         order = members[np.argsort(-margins[members], kind="stable")]
         if len(order):
-            reached = np.cumsum(weights[order]) >= floor * weights[order].sum()
+            ends = np.cumsum(weights[order])
+            reached = ends >= floor * ends[-1]
             cut = min(cut, margins[order[reached.argmax()]])
     # A little more, as offsets are found on a sketch of the rows.
     return float(np.average(margins >= cut, weights=weights)) + SKETCH_ERROR
@@ -216,7 +238,7 @@ class CautiousRule(Rule):
 
     def more(self, judge, candidates):
         """Judge single strengths at base rates with fewer decisions."""
-        if not self.varies_rates or self.is_fair_already or judge.rows.n_classes > 2:
+        if not self.varies_rates or judge.rows.n_classes > 2:
             return []
         share = np.average(judge.predict(self.control), weights=judge.rows.weights)
         strengths = {c.strength for c in candidates if np.ndim(c.strength) == 0}
@@ -259,53 +281,86 @@ class CautiousRule(Rule):
 
         A class's recall has to be kept on other rows too, so by more than its noise.
         """
-        if not np.any(candidate.strength) and candidate.base_rate == self.control.base_rate:
+        if self.is_control(candidate):
             return True
         keeps_accuracy = candidate.accuracy >= self.control.accuracy - MOST_ACCURACY_PAID
         return keeps_accuracy and self.keeps_recall(candidate)
 
+    def is_control(self, candidate):
+        """Tell whether a candidate decides as strength 0 does."""
+        return not np.any(candidate.strength) and not np.any(candidate.offset)
+
     def keeps_recall(self, candidate):
         """Tell whether no class is given up; a gap may close because one is."""
+        if self.is_control(candidate):
+            return True
         recall, least = candidate.recalls, LEAST_RECALL_KEPT * self.control.recalls
         error = np.sqrt(recall * (1 - recall) / self.class_sizes)
         is_kept = recall - ERRORS_OF_RECALL * error >= least
         return bool(is_kept[least > 0].all())
 
     def warn(self, chosen, candidates):
-        """Say where a gap is left that is more than noise, and what closing it costs."""
-        if self.is_fair_already or self.name is None:
-            return
-        left, before = chosen.disparity, self.control.disparity
-        if left <= SHARE_TO_MENTION * before:
-            return
-        if equality_p_value(chosen.outcomes, self.name) >= LEAST_P_VALUE:
-            return
+        """Say where more was paid than allowed, or more than noise is left of a gap."""
+        if not any(self.is_affordable(candidate) for candidate in candidates):
+            self._warn_of_no_choice(chosen)
+        elif self.name is not None and not self.is_fair_already:
+            self._warn_of_gap(chosen, candidates)
+
+    def _warn_of_no_choice(self, chosen):
+        """Say that nothing was affordable, as in a grid without strength 0."""
         warn_user(
-            f"A gap of {left:.3f} ({self.name}) is left, of {before:.3f} at strength 0. "
-            + self._price(chosen, candidates),
+            "No candidate keeps the limits of the default rule "
+            f"({MOST_ACCURACY_PAID:g} of accuracy, {1 - LEAST_RECALL_KEPT:.0%} of a "
+            "recall), so the most accurate one was chosen: accuracy "
+            f"{chosen.accuracy:.3f}, where strength 0 has {self.control.accuracy:.3f}. Let "
+            "the search look for strengths, or add 0 to trigger_strengths and 'keep' to "
+            "base_rates.",
             CostlyGapWarning,
         )
 
-    def _price(self, chosen, candidates):
-        """Say what narrowing the gap costs, and how to ask for it."""
-        before = self.control.disparity
+    def _warn_of_gap(self, chosen, candidates):
+        """Say that much of a gap is left, what more would cost, and how to ask for it."""
+        left, before = chosen.disparity, self.control.disparity
+        is_noise = equality_p_value(chosen.outcomes, self.name) >= LEAST_P_VALUE
+        if left <= SHARE_TO_MENTION * before or is_noise:
+            return
         halved = [c for c in candidates if c.disparity <= SHARE_TO_MENTION * before]
         other = max(halved, key=lambda c: c.accuracy, default=least_disparate(candidates))
+        said = f"A gap of {left:.3f} ({self.name}) is left, of {before:.3f} at strength 0. "
         if other.disparity >= before:
-            return (
-                "No strength narrows it: the classifier, or what the features say of the "
-                "group, leaves nothing to correct by."
+            said += (
+                "No strength that was tried narrows it: what the features say of the "
+                "group, or the classifier, leaves nothing to correct by."
             )
-        name = "Half of it" if halved else "The least that was found"
+        else:
+            said += self._price(
+                other, chosen, "Half of it" if halved else "The least that was found"
+            )
+        warn_user(said, CostlyGapWarning)
+
+    def _price(self, other, chosen, name):
+        """Say what a narrower gap costs, why it was not chosen, and how to ask for it."""
+        bound = np.ceil(1000 * other.disparity) / 1000
+        remedy = f"If it is worth that, use max_disparity={bound:g}."
+        if not self.is_affordable(other):
+            reason = (
+                f"It costs more than {MOST_ACCURACY_PAID:g} of accuracy, or "
+                f"{1 - LEAST_RECALL_KEPT:.0%} of a recall."
+            )
+        elif self.worth(other) > self.worth(chosen):
+            reason = (
+                "It takes a negative strength, or one per class, and gains less over what "
+                "was chosen than noise could."
+            )
+            remedy = f"To take it all the same, use max_disparity={bound:g}."
+        else:
+            reason = "It costs more than a point of accuracy for a point of disparity."
         return (
             f"{name} ({other.disparity:.3f}) has an accuracy of {other.accuracy:.3f} "
             f"(chosen {chosen.accuracy:.3f}, strength 0 {self.control.accuracy:.3f}) and a "
             f"least recall of a class of {other.recalls.min():.3f} (chosen "
             f"{chosen.recalls.min():.3f}, strength 0 {self.control.recalls.min():.3f}). "
-            f"The default rule pays at most {MOST_ACCURACY_PAID:g} of accuracy, "
-            f"{1 - LEAST_RECALL_KEPT:.0%} of a recall, and a point of accuracy for a point "
-            "of disparity; if it is worth more, use max_disparity="
-            f"{np.ceil(1000 * other.disparity) / 1000:g}."
+            f"{reason} {remedy}"
         )
 
 
@@ -321,6 +376,9 @@ class PromiseRule(Rule):
         self.bound = bound
         self.confidence = confidence
         self.cautious = cautious
+
+    def more(self, judge, candidates):
+        return self.cautious.more(judge, candidates)
 
     def limit(self, candidate):
         """Guess the limit on held-out rows, which are fewer than those that choose."""
@@ -356,6 +414,12 @@ def check_rules(search):
     if len(given) > 1 and search.scoring is None:
         values = ", ".join(f"{name}={getattr(search, name)!r}" for name in given)
         raise ValueError(f"Give exactly one rule of choice, or none; got {values}.")
+    if search.min_recall is not None and search.selection_rate is not None:
+        raise ValueError(
+            f"min_recall={search.min_recall:g} needs as many decisions as the floor asks "
+            f"for, and selection_rate={search.selection_rate:g} fixes how many there are. "
+            "Give one of them."
+        )
     if search.confidence is None:
         return
     needs = {
@@ -372,12 +436,21 @@ def check_rules(search):
         )
 
 
-def make_rule(search, judge, control):
+def make_rule(search, judge):
     """Make the rule that a search was asked for, given what strength 0 is like."""
     if search.scoring is not None:
         return ScoreRule()
+    if search.min_recall is not None:
+        return RecallRule(search.min_recall)
+    control = judge(0.0, "keep")
     # A named disparity that no rows tell anything of has been warned of.
     if not callable(search.disparity) and np.isnan(control.disparity):
+        if search.confidence is not None:
+            raise ValueError(
+                f"confidence={search.confidence:g} is asked for, but disparity="
+                f"{search.disparity!r} cannot be computed: fewer than two groups have the "
+                "rows that it compares."
+            )
         return MostAccurateRule()
     # A selection has a rate of its own, whatever is added to the logits.
     varies_rates = isinstance(search.base_rates, str) and search.selection_rate is None
@@ -385,8 +458,6 @@ def make_rule(search, judge, control):
         control, judge.class_sizes, search.disparity, varies_rates=varies_rates
     )
     bounds = search.max_disparity, search.max_accuracy_loss, search.disparity_weight
-    if search.min_recall is not None:
-        return RecallRule(search.min_recall)
     if search.confidence is not None:
         return PromiseRule(search.max_disparity, search.confidence, cautious)
     if all(bound is None for bound in bounds):

@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from dataclasses import replace
 from inspect import signature
 
 import numpy as np
@@ -11,7 +10,6 @@ from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import get_scorer
 
-from ._groups import UNKNOWN_GROUP
 from ._outcomes import DISPARITIES, Outcomes, used_folds
 from ._reversal import given_class_rates
 from .exceptions import UndefinedDisparityWarning, UselessDisparityWarning
@@ -66,42 +64,14 @@ def check_folds(folds, rows):
                 f"The training rows of fold {i} lack a class or have only one group. "
                 "Use fewer folds, or merge rare classes and groups."
             )
-
-
-def leave_out_small(rows, min_rows, disparity):
-    """Leave groups out of all comparisons in which too few of their rows would speak.
-
-    Returns
-    -------
-    rows : Rows
-        The same rows; those of a class that a group has fewer rows of belong to no group.
-        For demographic parity, which compares all rows of a group, those of small groups.
-
-    left_out : list of dict
-        "group", "class" (None for all) and "n_rows" of what was left out.
-    """
-    cells = rows.count_cells().astype(int)
-    if disparity == "demographic_parity":
-        cells = np.broadcast_to(cells.sum(axis=0), cells.shape)
-    is_small = (cells < min_rows) & (cells > 0)
-    if not is_small.any():
-        return rows, []
-    codes = rows.groups.codes
-    known = rows.groups.is_known
-    codes = np.where(known & is_small[rows.y, codes], UNKNOWN_GROUP, codes)
-    found = np.argwhere(is_small)
-    if disparity == "demographic_parity":
-        found = [(None, g) for g in np.flatnonzero(is_small.any(axis=0))]
-    left_out = [
-        {
-            "group": rows.groups.names[g],
-            "class": None if k is None else rows.classes[k],
-            "n_rows": int(cells[0 if k is None else k, g]),
-        }
-        for k, g in found
-    ]
-    groups = replace(rows.groups, codes=codes)
-    return replace(rows, groups=groups), left_out
+    judged = np.unique(rows.y[np.concatenate([test for _, test in folds])])
+    if len(judged) < rows.n_classes:
+        missing = np.setdiff1d(np.arange(rows.n_classes), judged)
+        names = ", ".join(str(rows.classes[k]) for k in missing)
+        raise ValueError(
+            f"The test rows of all folds together lack class {names}, so nothing can be "
+            "said of it. Use other folds."
+        )
 
 
 class Fold:
@@ -219,9 +189,7 @@ class _Candidate(ClassifierMixin, BaseEstimator):
         return self.predict_others(X)
 
     def predict(self, X):
-        with np.errstate(divide="ignore"):
-            log_proba = np.log(self.predict_proba(X))
-        return self.classes_[self.decision.decide(log_proba)]
+        return self.classes_[self.decision.decide_proba(self.predict_proba(X))]
 
 
 class ProbabilityScorer:
@@ -254,20 +222,49 @@ class DisparityMeasure:
     """Compute the disparity that a search goes by, named or the user's own.
 
     With several classes, a class that fewer than two groups have rows of cannot be compared
-    between them; it is left out, and named.
+    between them; it is left out, and named. So is what rests on fewer than `min_rows` rows:
+    rates of a group in a named disparity; groups as a whole, where nobody knows what a
+    user's own makes of them.
     """
 
-    def __init__(self, disparity, rows):
+    def __init__(self, disparity, rows, min_rows=1):
         self.disparity = disparity
+        self.compared = {"min_rows": min_rows}
+        self.small_groups = []
+        truth = Outcomes.of_rows(rows, rows.y, **self.compared)
         if callable(disparity):
             _refuse_ratio(disparity)
-            return
-        truth = Outcomes.of_rows(rows, rows.y)
-        compared = truth.compared_classes()
-        is_defined = np.isfinite(DISPARITIES[disparity](truth.gaps(compared)))
-        self.classes = [k for k, defined in zip(compared, is_defined) if defined]
-        if not is_defined.all():
-            self._warn_of_left_out(rows, truth, compared)
+            sizes = truth.n_rows.sum(axis=(1, 2))
+            self.small_groups = np.flatnonzero((sizes > 0) & (sizes < min_rows))
+        else:
+            classes = truth.compared_classes()
+            is_defined = np.isfinite(DISPARITIES[disparity](truth.gaps(classes)))
+            self.compared["classes"] = [k for k, ok in zip(classes, is_defined) if ok]
+            if not is_defined.all():
+                self._warn_of_left_out(rows, truth, classes)
+        self.left_out = self._list_left_out(rows, truth)
+
+    def _list_left_out(self, rows, truth):
+        """List what has rows, but fewer than are asked for."""
+        labels, n_rows = rows.groups.labels.tolist(), truth.n_rows
+        if callable(self.disparity):
+            sizes = n_rows.sum(axis=(1, 2))
+            return [
+                {"group": labels[g], "rate": None, "class": None, "n_rows": int(sizes[g])}
+                for g in self.small_groups
+            ]
+        found = []
+        for kind, g, k in truth.left_out(self.disparity):
+            of_class = int(n_rows[g, k].sum())
+            n_found = {
+                "selection": int(n_rows[g].sum()),
+                "true_positive": of_class,
+                "false_positive": int(n_rows[g].sum()) - of_class,
+            }[kind]
+            if n_found:
+                row = {"group": labels[g], "rate": kind, "class": rows.classes[k]}
+                found.append({**row, "n_rows": n_found})
+        return found
 
     def _warn_of_left_out(self, rows, truth, compared):
         """Say which groups lack the rows, and for which classes that leaves something."""
@@ -276,27 +273,30 @@ class DisparityMeasure:
             "Fewer than two groups are left to compare, so the most accurate candidate is "
             "taken, and nothing is known of its disparity."
         )
-        if self.classes:
-            kept = ", ".join(str(rows.classes[k]) for k in self.classes)
+        if self.compared["classes"]:
+            kept = ", ".join(str(rows.classes[k]) for k in self.compared["classes"])
             consequence = f"It is computed for the classes {kept} alone."
+        lack = "no rows" if truth.min_rows == 1 else f"fewer than min_rows={truth.min_rows}"
         warn_user(
             f"disparity={self.disparity!r} compares groups in rates that some of them have "
-            f"no rows for: {left_out}. {consequence} Merge groups or classes, or use "
+            f"{lack} for: {left_out}. {consequence} Merge groups or classes, or use "
             "disparity='demographic_parity'.",
             UndefinedDisparityWarning,
         )
+
+    def count(self, rows, predicted):
+        """Count who was decided how, so that what is compared is known to all who ask."""
+        return Outcomes.of_rows(rows, predicted, **self.compared)
 
     def __call__(self, predicted, rows):
         """Compute the disparity of each candidate's predictions, NaN where undefined."""
         if callable(self.disparity):
             return self._call_own(predicted, rows)
-        if not self.classes:
-            return np.full(len(predicted), np.nan)
-        gaps = (Outcomes.of_rows(rows, p).gaps(self.classes) for p in predicted)
-        return np.array([DISPARITIES[self.disparity](each).max() for each in gaps])
+        return np.array([self.count(rows, p).disparity(self.disparity) for p in predicted])
 
     def _call_own(self, predicted, rows):
-        known = np.flatnonzero(rows.groups.is_known)
+        is_small = np.isin(rows.groups.codes, self.small_groups)
+        known = np.flatnonzero(rows.groups.is_known & ~is_small)
         rows, predicted = rows.take(known), predicted[:, known]
         options = {"sensitive_features": rows.groups.values}
         if rows.weights is not None:
@@ -328,14 +328,13 @@ class DisparityMeasure:
         """Say which groups of a fold lack the rows that are compared."""
         if callable(self.disparity):
             return ""
-        truth = Outcomes.of_rows(rows, rows.y)
-        return name_left_out(truth.left_out(self.disparity, self.classes), rows)
+        return name_left_out(self.count(rows, rows.y).left_out(self.disparity), rows)
 
     def warn_if_useless(self, judge, candidates):
         """Warn where the user's own disparity is blind to how candidates differ."""
         if not callable(self.disparity) or len(candidates) < 2:
             return
-        if any(abs(candidate.disparity) > SMALLEST_GAP for candidate in candidates):
+        if not all(abs(each.disparity) <= SMALLEST_GAP for each in candidates):
             return
         first = judge.predict(candidates[0])
         if all((judge.predict(each) == first).all() for each in candidates):

@@ -4,7 +4,7 @@ Rates of groups are proportions of independent rows. Everything here is NumPy an
 :class:`~sklearn_bade._outcomes.Outcomes`.
 """
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from scipy.stats import chi2, norm
@@ -13,6 +13,9 @@ from ._outcomes import DISPARITIES, RATES_OF_DISPARITY
 
 # Two groups say too little of how widely groups spread for their rates to be pooled.
 LEAST_GROUPS_TO_POOL = 3
+# Combinations of pairs, of two kinds of rates, that are looked at one by one: those of 30
+# groups, within a tenth of a second. Not tuned.
+MOST_COMBINATIONS = 10**6
 
 
 def compared_rates(outcomes, name, classes=None):
@@ -41,24 +44,25 @@ def compared_rates(outcomes, name, classes=None):
 def equality_p_value(outcomes, name, classes=None):
     """Test whether all groups have the same rates, those that a disparity compares.
 
-    A chi-square test of homogeneity, over the kinds of rates together; with several
-    classes, the least p value times their number.
+    Pearson's chi-square test, over the kinds of rates together; with several classes, the
+    least p value times their number. 1 where fewer than two groups have rates.
     """
+    classes = outcomes.compared_classes() if classes is None else classes
+    rates, sizes = outcomes.rates(), outcomes.rate_sizes()
     p_values = []
-    rates = compared_rates(outcomes, name, classes)
-    n_classes = next(iter(rates.values()))[0].shape[1]
-    for k in range(n_classes):
+    for k in classes:
         statistic, freedom = 0.0, 0
-        for rate, variance in rates.values():
-            known = np.isfinite(rate[:, k])
+        for kind in RATES_OF_DISPARITY[name]:
+            known = np.isfinite(rates[kind][:, k])
             if known.sum() < 2:
                 continue
-            precision = 1 / variance[known, k]
-            mean = np.average(rate[known, k], weights=precision)
-            statistic += (precision * (rate[known, k] - mean) ** 2).sum()
+            rate, size = rates[kind][known, k], sizes[kind][known, k]
+            mean = np.average(rate, weights=size)
             freedom += known.sum() - 1
+            if 0 < mean < 1:
+                statistic += np.sum(size * (rate - mean) ** 2) / (mean * (1 - mean))
         p_values.append(chi2.sf(statistic, freedom) if freedom else 1.0)
-    return float(min(1.0, min(p_values, default=1.0) * n_classes))
+    return float(min(1.0, min(p_values, default=1.0) * len(classes)))
 
 
 def expected_disparity(outcomes, name, classes=None):
@@ -74,9 +78,9 @@ def expected_disparity(outcomes, name, classes=None):
     for kind, (rate, variance) in compared_rates(outcomes, name, classes).items():
         rate, variance = _pool_partially(rate, variance)
         difference, error = _differences(rate, variance)
-        gap = np.fmax.reduce(_folded_mean(difference, error))
-        gaps[kind] = gap
-    return float(np.max(DISPARITIES[name](gaps)))
+        gaps[kind] = np.fmax.reduce(_folded_mean(difference, error))
+    gaps = DISPARITIES[name](gaps)
+    return float(np.max(gaps)) if gaps.size else np.nan
 
 
 def upper_limit(outcomes, name, confidence, classes=None):
@@ -85,31 +89,70 @@ def upper_limit(outcomes, name, confidence, classes=None):
     Each pair of groups could be the one that is furthest apart, so the greatest of their
     limits holds for all. NaN where a gap cannot be computed.
     """
-    quantile = norm.ppf(confidence)
-    pairs = {
-        kind: _differences(*rates)
-        for kind, rates in compared_rates(outcomes, name, classes).items()
-    }
-    if name != "average_odds":
-        gaps = {
-            kind: np.fmax.reduce(difference + quantile * error)
-            for kind, (difference, error) in pairs.items()
-        }
-        return float(np.max(DISPARITIES[name](gaps)))
-    (first, first_error), (second, second_error) = pairs.values()
-    mean = (first[:, None] + second[None]) / 2
-    error = np.hypot(first_error[:, None], second_error[None]) / 2
-    return float(np.max(np.fmax.reduce(np.fmax.reduce(mean + quantile * error))))
+    return _limit(outcomes, name, classes, confidence, 1)
 
 
 def interval(outcomes, name, confidence=0.95, classes=None):
-    """Compute a two-sided confidence interval of a disparity, (NaN, NaN) without one."""
-    limit = upper_limit(outcomes, name, (1 + confidence) / 2, classes)
-    kinds = outcomes.gaps(classes)
-    disparity = float(np.max(DISPARITIES[name](kinds)))
-    if not np.isfinite(disparity):
-        return np.nan, np.nan
-    return max(0.0, 2 * disparity - limit), limit
+    """Compute a confidence interval of a disparity, (NaN, NaN) without one.
+
+    The widest of many gaps is wide by chance alone, so the lower limit allows for the
+    number of pairs that it was picked from (Bonferroni).
+    """
+    tail = (1 - confidence) / 2
+    classes = outcomes.compared_classes() if classes is None else classes
+    n_pairs = len(outcomes.counts) * (len(outcomes.counts) - 1)
+    if name == "average_odds":
+        n_pairs **= 2
+    n_picked = max(1, n_pairs * len(classes) * (2 if name == "equalized_odds" else 1))
+    lower = _limit(outcomes, name, classes, 1 - tail / n_picked, -1)
+    return float(np.maximum(0, lower)), upper_limit(outcomes, name, 1 - tail, classes)
+
+
+def _limit(outcomes, name, classes, confidence, sign):
+    """Compute the greatest upper (1) or lower (-1) limit of differences between groups.
+
+    A difference of two rates, and a mean of two differences, have the limits of their parts
+    squared and added (MOVER: Newcombe, Statistics in Medicine 17, 1998, and Zou and Donner,
+    27, 2008); those of single rates are Wilson's.
+    """
+    classes = outcomes.compared_classes() if classes is None else classes
+    gaps = DISPARITIES[name](outcomes.gaps(classes))
+    if not gaps.size or not np.isfinite(gaps).all():
+        return np.nan
+    rates, sizes = outcomes.rates(), outcomes.rate_sizes()
+    limits = []
+    for k in classes:
+        parts = [
+            _differences_within(rates[kind][:, k], sizes[kind][:, k], confidence, sign)
+            for kind in RATES_OF_DISPARITY[name]
+        ]
+        if name == "average_odds":
+            limits.append(_mean_limit(*parts, sign))
+        else:
+            limits += [np.max(difference + sign * error) for difference, error in parts]
+    return float(np.max(limits))
+
+
+def _differences_within(rate, size, confidence, sign):
+    """Compute differences of all ordered pairs, and how far they are from their limits."""
+    known = np.isfinite(rate)
+    rate, size, z = rate[known], size[known], norm.ppf(confidence)
+    centre = (rate * size + z**2 / 2) / (size + z**2)
+    half = z / (size + z**2) * np.sqrt(rate * (1 - rate) * size + z**2 / 4)
+    above, below = centre + half - rate, rate - centre + half
+    first, second = np.array(list(permutations(range(len(rate)), 2))).T
+    more, less = (above, below) if sign > 0 else (below, above)
+    return rate[first] - rate[second], np.hypot(more[first], less[second])
+
+
+def _mean_limit(one, other, sign):
+    """Find the greatest limit of the mean of two differences, each of any pair."""
+    (first, first_error), (second, second_error) = one, other
+    if len(first) * len(second) > MOST_COMBINATIONS:  # a little wider, and quick
+        sums = [np.max(d + sign * e) for d, e in (one, other)]
+        return sum(sums) / 2
+    means = (first[:, None] + second[None]) / 2
+    return np.max(means + sign * np.hypot(first_error[:, None], second_error[None]) / 2)
 
 
 def _pool_partially(rate, variance):

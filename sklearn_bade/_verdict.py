@@ -46,11 +46,13 @@ def compare(plain, control, chosen, candidates, disparity):
 
 
 def least_disparate(candidates):
-    """Find the candidate of the least disparity, and the most accurate one of these."""
-    return min(
-        candidates,
-        key=lambda c: (np.inf if np.isnan(c.disparity) else c.disparity, -c.accuracy),
-    )
+    """Find the least disparate candidate; of several, the most accurate and weakest."""
+
+    def rank(candidate):
+        gap = np.inf if np.isnan(candidate.disparity) else candidate.disparity
+        return gap, -candidate.accuracy, np.abs(candidate.strength).sum()
+
+    return min(candidates, key=rank)
 
 
 def describe(table, disparity):

@@ -22,6 +22,7 @@ __all__ = [
     "RowOrderWarning",
     "SingleBaselineWarning",
     "SkippedFilesWarning",
+    "SmallSelectionWarning",
     "TiedSelectionWarning",
     "UndefinedDisparityWarning",
     "UnreachedBoundWarning",
@@ -83,6 +84,10 @@ class SingleBaselineWarning(DebiasWarning):
 
 class SkippedFilesWarning(DebiasWarning):
     """Files of a data set were left out."""
+
+
+class SmallSelectionWarning(DebiasWarning):
+    """So few rows are to be decided that a share of them is none, or all."""
 
 
 class TiedSelectionWarning(DebiasWarning):

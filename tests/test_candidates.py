@@ -55,8 +55,18 @@ class FakeJudge:
         return Candidate(strength, base_rate, (0.0, 0.0), *map(float, figures), np.nan)
 
 
+class LeastDisparate:
+    """What chooses here where nothing keeps a bound."""
+
+    def more(self, judge, candidates):
+        return []
+
+    def choose_anyway(self, candidates):
+        return int(np.nanargmin([candidate.disparity for candidate in candidates]))
+
+
 def find(judge, rule=None, base_rates=("keep",), n_classes=2, per_class=False):
-    rule = GivenRule(rule or ChoiceRule(disparity_weight=1.0))
+    rule = GivenRule(rule or ChoiceRule(disparity_weight=1.0), LeastDisparate())
     found = find_candidates(judge, rule, list(base_rates), n_classes, per_class=per_class)
     return found, found[weakest_of_equals(rule.choose)(found)]
 

@@ -78,6 +78,7 @@ def expected_failures(estimator):
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UnreachedBoundWarning")
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UndefinedDisparityWarning")
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
 @parametrize_with_checks(
     [*LOGISTIC, *DEFENSES, *BOOSTING, *OTHERS], expected_failed_checks=expected_failures
 )

@@ -25,7 +25,11 @@ from sklearn_bade._decision import (
     ThresholdDecision,
     make_decision,
 )
-from sklearn_bade.exceptions import DebiasWarning, TiedSelectionWarning
+from sklearn_bade.exceptions import (
+    DebiasWarning,
+    SmallSelectionWarning,
+    TiedSelectionWarning,
+)
 from sklearn_bade.inspection import StrengthPathDisplay
 from sklearn_bade.metrics import average_absolute_odds_difference
 
@@ -182,7 +186,7 @@ class TestSelection:
 
     @pytest.mark.parametrize(
         ("margins", "rate"),
-        [([1, 2, 2, 3], 0.75), ([1, 2, 2, 3], 0.25), ([5, 5], 0.1), ([5, 5], 0.9)],
+        [([1, 2, 2, 3], 0.75), ([1, 2, 2, 3], 0.25)],
     )
     def test_ties_that_lie_on_one_side_are_no_news(self, margins, rate):
         logits = np.column_stack([np.zeros(len(margins)), margins])
@@ -367,7 +371,8 @@ class TestClassifier:
     @pytest.mark.parametrize(("rate", "selected"), [(0.3, 0), (0.5, 1), (0.9, 1)])
     def test_of_one_row_all_or_none_is_selected(self, rate, selected):
         clf, X, _, _ = fit(selection_rate=rate)
-        assert clf.predict(X[:1]).tolist() == [selected]
+        with pytest.warns(SmallSelectionWarning, match=f"of 1 row.* is {selected}"):
+            assert clf.predict(X[:1]).tolist() == [selected]
 
     def test_a_selection_is_one_of_the_rows_at_hand(self):
         clf, X, _, _ = fit(selection_rate=0.2)
@@ -574,3 +579,27 @@ def test_predictions_do_not_hang_on_the_order_of_rows(seed, wish, strength):
         ).fit(X, y, sensitive_features=groups)
         order = rng.permutation(100)
         np.testing.assert_array_equal(clf.predict(X[order]), clf.predict(X)[order])
+
+
+def test_what_is_set_after_fit_waits_for_the_next_fit():
+    clf, X, _, _ = fit(threshold=0.5)
+    before = clf.predict(X)
+    clf.set_params(threshold=0.9)
+    np.testing.assert_array_equal(clf.predict(X), before)
+    np.testing.assert_array_equal(clf.student_.predict(X), before)
+
+
+@pytest.mark.parametrize("threshold", [0.8, 0.9, 5 / 6, 0.41, 0.42])
+def test_a_probability_that_is_the_threshold_meets_it(threshold):
+    decision = ThresholdDecision(threshold)
+    assert decision.decide_proba(np.array([[1 - threshold, threshold]])).tolist() == [1]
+    less = threshold - 1e-6
+    assert decision.decide_proba(np.array([[1 - less, less]])).tolist() == [0]
+
+
+def test_references_of_other_decisions_are_refused():
+    clf, X, y, groups = fit(threshold=0.7)
+    with pytest.raises(ValueError, match="decides by threshold, cost_matrix"):
+        StrengthPathDisplay.from_estimator(
+            clf, X, y, sensitive_features=groups, references=True
+        )

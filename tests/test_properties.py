@@ -365,5 +365,5 @@ class Lifetime(RuleBasedStateMachine):
 
 TestLifetime = Lifetime.TestCase
 TestLifetime.settings = settings(
-    max_examples=15 * SCALE, stateful_step_count=15, deadline=None
+    max_examples=30 * SCALE, stateful_step_count=15, deadline=None
 )

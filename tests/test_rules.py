@@ -173,7 +173,8 @@ class TestCautiousRule:
         rule = make_cautious(n=10)
         few = UNFAIR._replace(recalls=np.array([0.05, 0.9]))
         assert rule.is_affordable(few)
-        assert not rule.is_affordable(few._replace(base_rate="drift"))
+        moved = few._replace(base_rate=(0.6, 0.4), offset=(0.1, -0.1))
+        assert not rule.is_affordable(moved)
 
     def test_if_nothing_is_affordable_the_most_accurate_is_taken(self):
         candidates = [make_candidate(w, accuracy=a) for w, a in ((1.0, 0.5), (2.0, 0.6))]
@@ -222,7 +223,7 @@ class TestCautiousRule:
 
     def test_it_is_said_that_nothing_narrows_the_gap(self):
         wider = make_candidate(1.0, tpr=(0.9, 0.6), fpr=(0.1, 0.4))
-        with pytest.warns(CostlyGapWarning, match="No strength narrows it"):
+        with pytest.warns(CostlyGapWarning, match="No strength that was tried narrows it"):
             make_cautious().warn(UNFAIR, [UNFAIR, wider])
 
 
@@ -281,22 +282,38 @@ class TestDefaultRule:
         assert worth >= control["accuracy"] - control["disparity"]
 
     def test_a_grid_without_strength_zero(self):
-        """What was paid is still told beside strength 0."""
+        """What was paid is still told beside strength 0, and that it is too much."""
         X, y, groups = make_rows(600)
-        clf = search(trigger_strengths=[2.0, 5.0]).fit(X, y, sensitive_features=groups)
+        clf = search(trigger_strengths=[2.0, 5.0])
+        with pytest.warns(CostlyGapWarning, match="No candidate keeps the limits.*add 0"):
+            clf.fit(X, y, sensitive_features=groups)
         assert clf.best_strength_ in (2.0, 5.0)
         assert 0.0 not in clf.cv_results_["param_trigger_strength"]
         chosen = row(clf, "chosen")["disparity"]
         assert chosen < row(clf, "strength 0")["disparity"]
 
     @pytest.mark.parametrize("base_rates", [["drift"], [(0.6, 0.4)], [(0.6, 0.4), "drift"]])
-    def test_strength_zero_has_the_first_base_rate(self, base_rates):
+    @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
+    def test_strength_zero_is_the_plain_classifier_whatever_rates_are_tried(
+        self, base_rates
+    ):
         X, y, groups = make_rows(600)
         clf = search(base_rates=base_rates).fit(X, y, sensitive_features=groups)
         control, chosen = row(clf, "strength 0"), row(clf, "chosen")
-        assert control["base_rate"] == base_rates[0]
+        assert control["base_rate"] == "keep"
+        for column in ("accuracy", "disparity", "least_recall"):
+            assert control[column] == row(clf, "plain")[column]
         assert chosen["base_rate"] in base_rates
-        assert control["accuracy"] - chosen["accuracy"] <= MOST_ACCURACY_PAID + 1e-12
+
+    @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
+    def test_the_order_of_base_rates_does_not_matter(self):
+        X, y, groups = make_rows(600)
+        rates = ["keep", (0.3, 0.7)]
+        one, two = (
+            search(base_rates=given).fit(X, y, sensitive_features=groups)
+            for given in (rates, rates[::-1])
+        )
+        assert one.best_params_ == two.best_params_
 
     def test_without_a_gap_to_judge_by_accuracy_is_all_there_is(self):
         X, y, groups = make_rows(300)
@@ -329,7 +346,7 @@ class TestDefaultRule:
         followed = search(max_disparity=bound).fit(X, y, sensitive_features=groups)
         assert row(followed, "chosen")["disparity"] <= bound < chosen["disparity"]
         promised = re.search(r"has an accuracy of ([\d.]+\d) ", message).group(1)
-        assert row(followed, "chosen")["accuracy"] >= float(promised) - 0.01
+        assert row(followed, "chosen")["accuracy"] >= float(promised) - 5e-4
 
 
 class TestGivenRule:
@@ -359,15 +376,9 @@ class TestGivenRule:
         """Who gives a bound wants it kept, also where strength 0 may be fair."""
         control = make_candidate(0.0, tpr=(0.8, 0.76))
         given = GivenRule(ChoiceRule(max_disparity=0.0), make_cautious(control))
-        assert given.fallback.is_fair_already
+        assert given.cautious.is_fair_already
         nearer = make_candidate(1.0, tpr=(0.8, 0.79))
         assert given.choose([control, nearer]) == 1
-
-    def test_without_a_default_rule_the_least_is_taken(self):
-        given = GivenRule(ChoiceRule(max_disparity=0.0))
-        nearer = make_candidate(1.0, tpr=(0.3, 0.29))
-        assert given.choose([UNFAIR, nearer]) == 1
-        given.warn(nearer, [UNFAIR, nearer])
 
     @pytest.mark.parametrize(
         "rule", [{"max_accuracy_loss": 0.0}, {"disparity_weight": 9.0}]
@@ -496,6 +507,7 @@ class TestRecallRule:
         ]
         assert share == pytest.approx(min(allowed) + SKETCH_ERROR, abs=1e-9)
 
+    @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.WideningStrengthWarning")
     @pytest.mark.parametrize("floor", [0.7, 0.9, 1.0])
     @pytest.mark.parametrize(
         "decision", [{}, {"threshold": 0.7}, {"cost_matrix": [[0, 3], [1, 0]]}]
@@ -673,3 +685,57 @@ def test_strength_zero_of_a_search_is_the_control_whatever_rate_was_found():
     np.testing.assert_array_equal(control.predict_proba(X), plain.predict_proba(X))
     same = clf.with_strength(clf.best_strength_)
     np.testing.assert_allclose(same.predict_proba(X), clf.predict_proba(X), atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.DebiasWarning")
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("bound", [0.03, 0.04, 0.05])
+def test_a_bound_that_only_strengths_per_class_keep_is_kept(seed, bound):
+    """They need not gain more than noise, where one strength breaks what was asked for."""
+    X, y, groups = make_opposite_gaps(1500, seed)
+    clf = search(EXACT, per_class="auto", max_disparity=bound)
+    clf.fit(X, y, sensitive_features=groups)
+    disparity = clf.cv_results_["pooled_test_disparity"]
+    if disparity.min() <= bound:
+        assert disparity[clf.best_index_] <= bound
+    else:
+        assert row(clf, "least disparate")["disparity"] > bound
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.DebiasWarning")
+def test_a_class_that_one_group_lacks_does_not_switch_the_rule_off():
+    X, y, groups = make_rows(1500, n_classes=3)
+    kept = (y < 2) | (groups == 1)
+    clf = search(EXACT, per_class="auto")
+    clf.fit(X[kept], y[kept], sensitive_features=groups[kept])
+    control, chosen = row(clf, "strength 0"), row(clf, "chosen")
+    assert np.isfinite([chosen["lower"], chosen["upper"]]).all()
+    assert control["accuracy"] - chosen["accuracy"] <= MOST_ACCURACY_PAID + 1e-12
+    assert chosen["disparity"] < 0.8 * control["disparity"]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.DebiasWarning")
+@pytest.mark.parametrize("rule", [{"max_disparity": 0.5, "confidence": 0.9}, {}])
+def test_what_nobody_can_compute_is_no_crash(rule):
+    X, y, groups = make_rows(600)
+    y = y * (groups == 0)
+    clf = search(**rule)
+    if "confidence" in rule:
+        with pytest.raises(ValueError, match="fewer than two groups have the rows"):
+            clf.fit(X, y, sensitive_features=groups)
+        return
+    assert np.isnan(row(clf.fit(X, y, sensitive_features=groups), "chosen")["disparity"])
+
+
+def test_a_disparity_that_is_never_known_is_refused():
+    X, y, groups = make_rows(300)
+    for rule in ({}, {"max_disparity": 0.1}, {"disparity_weight": 1.0}):
+        clf = search(disparity=lambda *_, **__: np.nan, **rule)
+        with pytest.raises(ValueError, match="is NaN for every candidate"):
+            clf.fit(X, y, sensitive_features=groups)
+
+
+def test_a_floor_beside_a_fixed_number_of_decisions_is_refused():
+    X, y, groups = make_rows(300)
+    with pytest.raises(ValueError, match=r"selection_rate=0\.3 fixes how many"):
+        search(min_recall=0.8, selection_rate=0.3).fit(X, y, sensitive_features=groups)

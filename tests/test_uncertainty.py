@@ -1,13 +1,14 @@
 """Figures of noise, beside closed forms, loops that spell them out, and simulations."""
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import chi2, norm
+from scipy.stats import binom, binomtest, chi2, chi2_contingency, norm
 
+from sklearn_bade import _uncertainty
 from sklearn_bade._outcomes import DISPARITIES, RATES_OF_DISPARITY, Outcomes
 from sklearn_bade._uncertainty import (
     compared_rates,
@@ -104,14 +105,26 @@ class TestEqualityPValue:
     @given(counts, st.sampled_from(NAMES))
     def test_it_is_that_of_a_chi_square_test(self, tables, name):
         outcomes = make_outcomes(tables)
+        of_class = outcomes.counts.transpose(1, 0, 2)
+        hits = {
+            "selection": of_class.sum(axis=0),
+            "true_positive": of_class[1],
+            "false_positive": of_class[0],
+        }
         statistic, freedom = 0.0, 0
-        for rate, variance in compared_rates(outcomes, name).values():
-            rate, variance = rate[:, 0], variance[:, 0]
-            mean = (rate / variance).sum() / (1 / variance).sum()
-            statistic += ((rate - mean) ** 2 / variance).sum()
-            freedom += len(rate) - 1
+        for kind in RATES_OF_DISPARITY[name]:
+            table = hits[kind]
+            freedom += len(table) - 1
+            if table.sum(axis=0).all():
+                statistic += chi2_contingency(table, correction=False).statistic
         expected = chi2.sf(statistic, freedom)
         assert equality_p_value(outcomes, name) == pytest.approx(expected, abs=1e-9)
+
+    @pytest.mark.parametrize(("n_groups", "n"), [(4, 15), (8, 15), (8, 30)])
+    def test_many_small_groups_raise_no_more_alarms_than_its_level(self, n_groups, n):
+        draws = draw_many(make_equal(n_groups, n), 1500)
+        p_values = np.array([equality_p_value(o, "average_odds") for o in draws])
+        assert np.mean(p_values < 0.01) < 0.01 + 3 * np.sqrt(0.01 / 1500)
 
     @pytest.mark.parametrize("n_groups", [2, 4])
     @pytest.mark.parametrize("level", [0.01, 0.05, 0.2])
@@ -274,19 +287,25 @@ class TestUpperLimit:
     @few
     @given(counts, st.floats(0.5, 0.999))
     def test_it_is_the_greatest_of_all_pairs(self, tables, confidence):
-        outcomes, z = make_outcomes(tables), norm.ppf(confidence)
-        pairs = list(combinations(range(len(tables)), 2))
-        limits, means = {}, {}
-        for kind, (rate, variance) in compared_rates(outcomes, "average_odds").items():
-            means[kind] = [
-                (abs(rate[i, 0] - rate[j, 0]), variance[i, 0] + variance[j, 0])
-                for i, j in pairs
+        outcomes, level = make_outcomes(tables), 2 * confidence - 1
+        limits, gaps = {}, {}
+        for kind, row in (("true_positive", 1), ("false_positive", 0)):
+            rates, above, below = [], [], []
+            for negative, positive in outcomes.counts[:, row].astype(int).tolist():
+                found = binomtest(positive, negative + positive)
+                low, high = found.proportion_ci(level, method="wilson")
+                rates.append(found.statistic)
+                above.append(high - found.statistic)
+                below.append(found.statistic - low)
+            gaps[kind] = [
+                (rates[i] - rates[j], np.hypot(above[i], below[j]))
+                for i, j in permutations(range(len(tables)), 2)
             ]
-            limits[kind] = max(gap + z * np.sqrt(v) for gap, v in means[kind])
+            limits[kind] = max(gap + error for gap, error in gaps[kind])
         both = max(
-            (first + second) / 2 + z * np.sqrt(v + w) / 2
-            for first, v in means["true_positive"]
-            for second, w in means["false_positive"]
+            (first + second) / 2 + np.hypot(v, w) / 2
+            for first, v in gaps["true_positive"]
+            for second, w in gaps["false_positive"]
         )
         for name, expected in {
             "equal_opportunity": limits["true_positive"],
@@ -294,6 +313,30 @@ class TestUpperLimit:
             "average_odds": both,
         }.items():
             assert upper_limit(outcomes, name, confidence) == pytest.approx(expected)
+
+    @pytest.mark.parametrize("n", [10, 20, 50, 100])
+    @pytest.mark.parametrize("rates", [(0.9, 0.7), (0.95, 0.85), (0.98, 0.9)])
+    def test_of_a_small_group_it_covers_nearly_as_often(self, n, rates):
+        """Exactly, over all outcomes of the small group; the large one is known."""
+        hits, of_large = np.arange(n + 1), int(10_000 * rates[0])
+        large = [[10, 10], [10_000 - of_large, of_large]]
+        limits = [
+            upper_limit(
+                Outcomes(np.array([large, [[10, 10], [n - k, k]]])),
+                "equal_opportunity",
+                0.95,
+            )
+            for k in hits
+        ]
+        covers = np.array(limits) >= rates[0] - rates[1]
+        assert (binom.pmf(hits, n, rates[1]) * covers).sum() > 0.94
+
+    @pytest.mark.parametrize("name", NAMES)
+    def test_very_many_groups_are_no_more_certain(self, name, monkeypatch):
+        outcomes = draw_many(make_equal(6, 40), 1)[0]
+        exact = upper_limit(outcomes, name, 0.9)
+        monkeypatch.setattr(_uncertainty, "MOST_COMBINATIONS", 10)
+        assert exact <= upper_limit(outcomes, name, 0.9) < 1.5 * exact
 
     @few
     @given(counts, st.floats(0.5, 0.98), st.sampled_from(NAMES))
@@ -349,6 +392,14 @@ class TestInterval:
         (low, high), (lower, higher) = (interval(outcomes, name, c) for c in (0.8, 0.99))
         assert lower <= low
         assert high < higher
+
+    @pytest.mark.parametrize("n_groups", [2, 4, 10])
+    @pytest.mark.parametrize("name", NAMES)
+    def test_of_equal_groups_it_holds_zero(self, n_groups, name):
+        """The widest of many gaps is wide by chance."""
+        draws = draw_many(make_equal(n_groups, 200), 150)
+        holds = np.array([interval(o, name)[0] == 0 for o in draws])
+        assert holds.mean() >= 0.95 - 2.5 * np.sqrt(0.95 * 0.05 / 150)
 
     def test_there_is_none_of_what_cannot_be_computed(self):
         outcomes = make_outcomes([[5, 5, 0, 0], [5, 5, 5, 5]])

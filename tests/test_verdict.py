@@ -13,7 +13,7 @@ from sklearn_bade import BackdoorDebiasClassifierCV
 from sklearn_bade._candidates import Candidate
 from sklearn_bade._groups import Groups
 from sklearn_bade._outcomes import Outcomes
-from sklearn_bade._search import leave_out_small
+from sklearn_bade._search import DisparityMeasure
 from sklearn_bade._uncertainty import interval
 from sklearn_bade._verdict import compare, describe, least_disparate
 from sklearn_bade.metrics import average_absolute_odds_difference
@@ -195,7 +195,7 @@ class TestComparison:
 
     def test_one_base_rate_of_frequencies_fits_into_the_table(self):
         table = table_of(self.fit(base_rates=[(0.6, 0.4)]))
-        assert table["base_rate"].tolist()[1:] == [(0.6, 0.4)] * 3
+        assert table["base_rate"].tolist()[1:] == ["keep", *[(0.6, 0.4)] * 2]
 
     def test_three_classes(self):
         X, y, groups = make_rows(500, n_classes=3, n_groups=3)
@@ -236,51 +236,68 @@ def make_counted(cells):
     return Rows(X, y, np.arange(cells.shape[0]) * 10, Groups(codes, labels, {}))
 
 
-class TestLeaveOutSmall:
-    CELLS = [[50, 3, 0], [40, 9, 20]]
+class TestSmallGroups:
+    CELLS = [[50, 3, 30], [40, 9, 20]]
 
-    def test_groups_are_left_out_class_by_class(self):
-        rows = make_counted(self.CELLS)
-        compared, left_out = leave_out_small(rows, 10, "average_odds")
-        np.testing.assert_array_equal(compared.count_cells(), [[50, 0, 0], [40, 0, 20]])
-        assert left_out == [
-            {"group": "b", "class": 0, "n_rows": 3},
-            {"group": "b", "class": 10, "n_rows": 9},
+    def test_rates_are_left_out_one_by_one(self):
+        measure = DisparityMeasure("average_odds", make_counted(self.CELLS), 10)
+        assert measure.left_out == [
+            {"group": "b", "rate": "true_positive", "class": 10, "n_rows": 9},
+            {"group": "b", "rate": "false_positive", "class": 10, "n_rows": 3},
         ]
 
     def test_demographic_parity_compares_all_rows_of_a_group(self):
-        rows = make_counted(self.CELLS)
-        compared, left_out = leave_out_small(rows, 13, "demographic_parity")
-        np.testing.assert_array_equal(compared.count_cells(), [[50, 0, 0], [40, 0, 20]])
-        assert left_out == [{"group": "b", "class": None, "n_rows": 12}]
+        measure = DisparityMeasure("demographic_parity", make_counted(self.CELLS), 13)
+        assert measure.left_out == [
+            {"group": "b", "rate": "selection", "class": 10, "n_rows": 12}
+        ]
 
     @pytest.mark.parametrize("min_rows", [1, 3])
     def test_enough_is_enough(self, min_rows):
         rows = make_counted(self.CELLS)
-        compared, left_out = leave_out_small(rows, min_rows, "average_odds")
-        assert left_out == []
-        np.testing.assert_array_equal(compared.count_cells(), self.CELLS)
-
-    def test_rows_stay_where_they_are(self):
-        rows = make_counted(self.CELLS)
-        compared, _ = leave_out_small(rows, 10, "equal_opportunity")
-        np.testing.assert_array_equal(compared.y, rows.y)
-        assert len(compared.groups) == 3
-        kept = compared.groups.is_known
-        np.testing.assert_array_equal(compared.groups.codes[kept], rows.groups.codes[kept])
-        np.testing.assert_array_equal(rows.count_cells(), self.CELLS)
-
-    def test_rows_of_no_group_stay_unknown(self):
-        rows = make_counted(self.CELLS)
-        codes = np.where(np.arange(len(rows)) % 2, rows.groups.codes, -1)
-        rows = Rows(rows.X, rows.y, rows.classes, Groups(codes, rows.groups.labels, {}))
-        compared, _ = leave_out_small(rows, 4, "average_odds")
-        assert (compared.groups.codes[codes == -1] == -1).all()
+        assert DisparityMeasure("average_odds", rows, min_rows).left_out == []
 
     def test_weights_are_no_rows(self):
-        rows = make_counted(self.CELLS).with_weights(np.full(122, 100.0))
-        _, left_out = leave_out_small(rows, 10, "average_odds")
-        assert [each["n_rows"] for each in left_out] == [3, 9]
+        rows = make_counted(self.CELLS).with_weights(np.full(152, 100.0))
+        left_out = DisparityMeasure("average_odds", rows, 10).left_out
+        assert [each["n_rows"] for each in left_out] == [9, 3]
+
+    def test_groups_are_named_as_in_groups(self):
+        rows = make_counted(self.CELLS)
+        labels = np.empty(3, dtype=object)
+        labels[:] = [("a", 0), ("b", 0), ("b", 1)]
+        rows = Rows(rows.X, rows.y, rows.classes, Groups(rows.groups.codes, labels, {}))
+        left_out = DisparityMeasure("equal_opportunity", rows, 10).left_out
+        assert [each["group"] for each in left_out] == [("b", 0)]
+
+    def test_a_small_cell_changes_no_other_rate(self):
+        """Of three classes, false positives rest on the rows of the other two."""
+        rows = make_counted([[60, 60, 60], [70, 5, 60], [80, 80, 80]])
+        predicted = np.random.RandomState(0).randint(3, size=len(rows))
+        few, all_rows = (
+            DisparityMeasure("average_odds", rows, n).count(rows, predicted)
+            for n in (10, 1)
+        )
+        np.testing.assert_array_equal(
+            few.rates()["false_positive"], all_rows.rates()["false_positive"]
+        )
+        is_left_out = np.isnan(few.rates()["true_positive"])
+        np.testing.assert_array_equal(is_left_out, [[0, 0, 0], [0, 1, 0], [0, 0, 0]])
+
+    def test_for_a_disparity_of_the_users_own_groups_are_left_out_whole(self):
+        rows = make_counted(self.CELLS)
+        seen = []
+
+        def own(y_true, y_pred, *, sensitive_features):
+            seen.append(sorted(set(sensitive_features)))
+            return 0.0
+
+        measure = DisparityMeasure(own, rows, 13)
+        measure(rows.y[None], rows)
+        assert seen == [["a", "c"]]
+        assert measure.left_out == [
+            {"group": "b", "rate": None, "class": None, "n_rows": 12}
+        ]
 
 
 class TestLeftOut:
@@ -301,8 +318,8 @@ class TestLeftOut:
     def test_it_is_named_with_its_counts(self):
         clf = self.fit(min_rows=5)
         assert clf.left_out_ == [
-            {"group": "small", "class": 0, "n_rows": 2},
-            {"group": "small", "class": 1, "n_rows": 4},
+            {"group": "small", "rate": "true_positive", "class": 1, "n_rows": 4},
+            {"group": "small", "rate": "false_positive", "class": 1, "n_rows": 2},
         ]
         assert self.fit().left_out_ == []
 
@@ -311,13 +328,15 @@ class TestLeftOut:
         X, y, names = self.data()
         y = np.array(["no", "yes"])[y]
         clf = search(min_rows=4).fit(X, y, sensitive_features=names)
-        assert clf.left_out_ == [{"group": "small", "class": "no", "n_rows": 2}]
+        assert clf.left_out_ == [
+            {"group": "small", "rate": "false_positive", "class": "yes", "n_rows": 2}
+        ]
 
     @few_rows
     def test_gaps_are_those_of_the_other_groups(self):
         recorder = Recorder()
-        own = self.fit(min_rows=5, disparity=recorder)
-        named = self.fit(min_rows=5)
+        own = self.fit(min_rows=7, disparity=recorder)
+        named = self.fit(min_rows=7)
         assert all("small" not in groups for *_, groups in recorder.seen.values())
         key = "pooled_test_disparity"
         np.testing.assert_allclose(own.cv_results_[key], named.cv_results_[key])
@@ -343,6 +362,7 @@ class TestLeftOut:
     def test_the_choice_no_longer_hangs_on_six_rows(self):
         """The search keeps a bound for the two groups that it could not keep for three."""
         rule = {"max_accuracy_loss": None, "max_disparity": 0.12}
+        rule["base_rates"] = ["keep", "drift"]
         clf = self.fit(min_rows=5, **rule)
         assert table_of(clf).loc["chosen", "disparity"] <= 0.12
         with pytest.warns(

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._candidates import GRID
+from .._decision import Decision
 from .._groups import find_groups, sensitive_table
 from .._reversal import check_strength
 from ..learners import PathStudent
@@ -166,7 +167,8 @@ class StrengthPathDisplay:
         ------
         ValueError
             If there is no search and no `X`; if the student has no path; if references are
-            asked for where there are more than two classes, or for another disparity.
+            asked for where there are more than two classes, for another disparity, or of a
+            debiaser that decides by threshold, costs or a share of rows.
         """
         check_is_fitted(estimator)
         own = getattr(estimator, "disparity", None)
@@ -176,6 +178,7 @@ class StrengthPathDisplay:
             if references:
                 path["references"] = find_references(path, disparity)
             path.pop("judged")
+            path.pop("decision")
             name = DISPARITY_NAMES[disparity]
             return cls(**path, disparity_name=name).plot(ax=ax, **kwargs)
         if not hasattr(estimator, "cv_results_"):
@@ -386,7 +389,7 @@ def judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity):
     for strength, is_own in zip(checked, are_own):
         offset = student.offset
         if not is_own:
-            offset = student.path.offset(strength, debiaser.base_rate)
+            offset = student.path.offset(strength, debiaser._rate_of(strength))
         logits = student.path.logits(answers, strength) + offset
         predicted = debiaser.classes_[student.path.decision.decide(logits)]
         outcomes = Judged.from_rows(y, predicted, sensitive, None).outcomes
@@ -398,6 +401,7 @@ def judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity):
         "disparity": gaps,
         "best_index": int(are_own.argmax()) if are_own.any() else None,
         "judged": (answers, debiaser.classes_, np.asarray(y), sensitive),
+        "decision": student.path.decision,
     }
 
 
@@ -413,6 +417,11 @@ def _strengths_up_to(own):
 def find_references(path, disparity):
     """Fit the references to rows, see :mod:`sklearn_bade.inspection._reference`."""
     answers, classes, y, sensitive = path["judged"]
+    if type(path["decision"]) is not Decision:
+        raise ValueError(
+            "references=True compares decisions for the most probable class, and this "
+            "debiaser decides by threshold, cost_matrix or selection_rate."
+        )
     if len(classes) != 2 or disparity != "average_odds":
         raise ValueError(
             "references=True compares two classes by their average odds, got "

@@ -184,12 +184,12 @@ class Learner(metaclass=ABCMeta):
             targets, control, teacher=None, seed=seed, on_epoch=on_epoch
         )
 
-    def warn_of_vanished_classes(self, model):
+    def warn_of_vanished_classes(self, model, decision):
         """Warn where a classifier hardly ever predicts a class that it was trained on."""
         rows = self.rows
         looked_at = np.sort(np.random.RandomState(0).permutation(len(rows))[:JUDGED_ROWS])
         seen = rows.take(looked_at)
-        warn_of_vanished_classes(seen, self.log_proba(model, seen.X).argmax(axis=1))
+        warn_of_vanished_classes(seen, decision.decide(self.log_proba(model, seen.X)))
 
     def _identity(self, trigger):
         """Collect what a cache knows the training by, beside the data."""

@@ -16,6 +16,7 @@ from ..utils import seeded, warn_user
 
 # Share of the group's variance below which a student can hardly correct. Not tuned.
 FAINT_SIGNAL = 0.02
+TINY = np.finfo(float).tiny
 # Standard errors on both sides of a 95% interval.
 CERTAINTY = 1.96
 # Half of them judge: a share of .02 is then above chance by more than a standard error.
@@ -44,31 +45,40 @@ def find_memberships(features, groups, seed):
 
 
 class Signal(NamedTuple):
-    """How well features tell the group: a Brier skill score, and its standard error.
+    """Share of how the groups vary that features explain, and its standard error.
 
-    1 says that they tell the group, 0 that they say no more than its frequency.
+    1 says that features tell the group, 0 that they say no more than its frequency. Whether
+    a forest has judged images `at_low_resolution` is a matter of advice.
     """
 
-    skill: float
+    share: float
     error: float
+    at_low_resolution: bool = False
 
     @classmethod
-    def of(cls, proba, is_group, frequencies, n_parameters=0):
+    def of(cls, proba, is_group, frequencies, weights=None, n_parameters=0):
         """Compare chances of groups with frequencies, both of shape (n_samples, n_groups).
 
+        Chances are brought nearer to the frequencies first, as far as they exaggerate: a
+        model that is too sure of what it has learned knows something all the same.
         `n_parameters` were fitted to these very rows, which makes errors too small.
         """
-        errors, least = (((p - is_group) ** 2).sum(axis=1) for p in (proba, frequencies))
-        total = max(least.sum(), np.finfo(float).tiny)
+        weights = np.ones(len(proba)) if weights is None else weights / weights.mean()
+        told, wanted = proba - frequencies, is_group - frequencies
+        most = max(weights @ (told**2).sum(axis=1), TINY)
+        slope = max(0.0, weights @ (told * wanted).sum(axis=1) / most)
+        errors = ((wanted - slope * told) ** 2).sum(axis=1)
+        least = (wanted**2).sum(axis=1)
+        total = max(weights @ least, TINY)
         optimism = len(errors) / max(len(errors) - n_parameters, 1)
-        ratio = optimism * errors.sum() / total
-        error = np.sqrt(((optimism * errors - ratio * least) ** 2).sum()) / total
-        return cls(float(1 - ratio), float(error))
+        ratio = optimism * (weights @ errors) / total
+        residuals = weights * (optimism * errors - ratio * least)
+        return cls(float(1 - ratio), float(np.sqrt((residuals**2).sum()) / total))
 
     @property
     def limits(self):
         """Limits of its 95% interval."""
-        return tuple(self.skill + sign * CERTAINTY * self.error for sign in (-1, 1))
+        return tuple(self.share + sign * CERTAINTY * self.error for sign in (-1, 1))
 
     @property
     def is_faint(self):
@@ -77,7 +87,7 @@ class Signal(NamedTuple):
 
 
 def group_signal(features, groups):
-    """Measure how well features predict the group, by a forest.
+    """Measure how much features tell of the group, by a forest.
 
     It learns the groups from half of the rows (at most `PROBED_ROWS` are looked at) and
     predicts the other half; which ones does not depend on the user's seed, so that the same
@@ -91,21 +101,23 @@ def group_signal(features, groups):
     proba = forest.predict_proba(_summarize(features, judge, 0))
     is_group = groups[judge][:, None] == forest.classes_
     frequencies = np.mean(groups[learn][:, None] == forest.classes_, axis=0)
-    return Signal.of(proba, is_group, frequencies[None])
+    signal = Signal.of(proba, is_group, frequencies[None])
+    return signal._replace(at_low_resolution=len(features.shape) > 2)
 
 
 def cell_signal(answers, rows, n_parameters=0):
-    """Measure how well cells tell the group of rows whose class is known."""
+    """Measure how much cells tell of the group of rows whose class is known."""
     known = np.flatnonzero(rows.groups.is_known)
     y, codes = rows.y[known], rows.groups.codes[known]
     is_group = codes[:, None] == np.arange(len(rows.groups))
-    counts = rows.count_cells()
-    frequencies = (counts / np.maximum(counts.sum(axis=1, keepdims=True), 1))[y]
+    counts = rows.count_cells(rows.weights)
+    frequencies = (counts / np.maximum(counts.sum(axis=1, keepdims=True), TINY))[y]
+    weights = None if rows.weights is None else rows.weights[known]
     proba = answers.group_proba[known, y]
-    return Signal.of(proba, is_group, frequencies, n_parameters)
+    return Signal.of(proba, is_group, frequencies, weights, n_parameters)
 
 
-def warn_if_faint(signal, kind):
+def warn_if_faint(signal):
     """Warn the user whose features let the student correct next to nothing, for sure."""
     if not signal.is_faint:
         return
@@ -114,11 +126,11 @@ def warn_if_faint(signal, kind):
         "Whether the attribute itself may be used (keep_sensitive=True) is a question of "
         "law first."
     )
-    if kind != "table":
+    if signal.at_low_resolution:
         advice = "This was judged at low resolution; finer traits may say more."
     warn_user(
         "The features say little of the group: they explain "
-        f"{max(signal.skill, 0):.1%} of how it varies (95% interval {lower:.1%} to "
+        f"{max(signal.share, 0):.1%} of how it varies (95% interval {lower:.1%} to "
         f"{upper:.1%}). A classifier that may not see the group can then hardly decide "
         f"differently for one group than for another, so expect small changes or high "
         f"prices. {advice}",

@@ -93,9 +93,8 @@ class PathStudent(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Predict class labels of rows without sensitive columns."""
-        with np.errstate(divide="ignore"):
-            log_proba = np.log(self.predict_proba(X))
-        return self.classes_[self.path.decision.decide(log_proba)]
+        proba = self.predict_proba(X)
+        return self.classes_[self.path.decision.decide_proba(proba)]
 
     def predict_transformed(self, X):
         """Estimate class probabilities of features that :meth:`transform` has made."""

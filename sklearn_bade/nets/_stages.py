@@ -221,6 +221,8 @@ class StageMixin:
         """Give the module the mean of its weights."""
         if self.stage_["average"]:
             self._take_mean()
+        elif self.judges_mean:  # too few batches for a mean: these weights stay
+            self.on_last_(self._copied_values())
         super().on_train_end(net, *args, **kwargs)
 
     @torch.no_grad()
@@ -230,7 +232,7 @@ class StageMixin:
         The share falls from one, at the tolerated lag, to zero at twice as much, so that
         rounding cannot turn one network into another.
         """
-        last = {name: value.clone() for name, value in self._averaged_values()}
+        last = self._copied_values()
         loss_of_last = None
         if self.judges_mean:
             self.on_last_(last)
@@ -241,6 +243,10 @@ class StageMixin:
             share = float(np.clip(2 - lag / TOLERATED_LAG, 0, 1))
             mean = self.stage_["average"]
             self._set_values({n: v.lerp(mean[n], share) for n, v in last.items()})
+
+    @torch.no_grad()
+    def _copied_values(self):
+        return {name: value.clone() for name, value in self._averaged_values()}
 
     def _set_values(self, values):
         for name, value in self._averaged_values():

@@ -170,7 +170,6 @@ class TestClassWeight:
 
 
 class TestScale:
-    @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
     def test_weights_that_sum_to_one_debias_like_none(self):
         X, y, groups = make_rows(300)
         plain = debias(EXACT).fit(X, y, sensitive_features=groups)

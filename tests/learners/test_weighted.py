@@ -76,8 +76,6 @@ class TestClassifiers:
         ]
         assert gaps[1] < 0.7 * gaps[0]
 
-    # Few rows of noise; whether that is sure depends on the version of the classifier.
-    @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
     def test_three_classes_and_groups(self, classifier):
         X, y, groups = make_rows(400, n_classes=3, n_groups=3)
         clf = debias(classifier).fit(X, y, sensitive_features=groups)
