@@ -151,7 +151,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         Probability from which the greater of two classes is predicted, between 0 and 1.
         None predicts the most probable class. Probabilities stay what they are;
         predictions, and the decisions that `base_rate` is about, are those of the
-        threshold, as they are of the next two, of which at most one may be given.
+        threshold, as they are of the next two, of which at most one may be given. A single
+        student that is taken out of `student_` decides for the most probable class.
 
     cost_matrix : array-like of shape (n_classes, n_classes), default=None
         What it costs to decide for a class (column) where another one (row) is true; the

@@ -111,10 +111,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     per_class : bool or "auto", default="auto"
         Whether each class has a strength of its own, which helps where gaps differ in sign
         between classes. With `trigger_strengths`, True tries all combinations of these, and
-        "auto" none. Without, strengths are climbed towards the greatest accuracy minus
-        disparity, and those that are worth it are candidates. "auto" takes one of them, or
+        "auto" none. Without, strengths are climbed towards what is worth most to the rule
+        of choice, and those that are worth it are candidates. "auto" takes one of them, or
         a negative strength for all, only if it gains more than half a standard error of
-        the gap over one strength that is not negative.
+        the gap over one strength that is not negative, or keeps a bound that no such
+        strength keeps.
 
     disparity : {"average_odds", "equalized_odds", "demographic_parity", \
             "equal_opportunity"} or callable, default="average_odds"
@@ -122,11 +123,13 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         of the two gaps of equalized odds. A callable
         ``disparity(y_true, y_pred, *, sensitive_features)`` returns a float. The choice
         goes by the predictions of all folds together, so a callable may raise ValueError
-        on a fold, whose figure is then NaN.
+        on a fold, whose figure is then NaN. How noisy a callable is, nobody knows: the
+        default rule takes its values as they are, and leaves no noise alone.
 
     max_disparity : float, default=None
         If given, the most accurate candidate whose cross-validated disparity is at most
-        this is chosen; if there is none, the least disparate one, with a warning.
+        this is chosen; if there is none, what is worth its price to the default rule, with
+        a warning that names the least that was found.
 
         If no rule is given, neither here nor by the next three parameters, the default rule
         chooses: what starts within noise of fair is left alone (a chi-square test of the
@@ -154,12 +157,13 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     min_recall : float, default=None
         If given, groups are levelled up: the most accurate candidate is chosen in which
         each group's recall of the greater of two classes (of each class, with more) is at
-        least this. Base rates at which the floor is just reached are tried too.
+        least this. With two classes, base rates at which the floor is just reached are
+        tried too. Not together with `selection_rate`.
 
     min_rows : int, default=1
-        Groups are left out of what is compared where fewer rows than that would speak for
-        them: in the rates of a class of which they have fewer rows. They are still learned
-        from. See `left_out_`.
+        Rates of groups that rest on fewer rows are left out of what is compared; for a
+        callable `disparity`, groups that have fewer rows. They are still learned from. See
+        `left_out_`.
 
     scoring : str or callable, default=None
         If given, it replaces all rules: a scikit-learn scorer whose mean over the folds is
@@ -229,14 +233,16 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         leave the first row NaN.
 
     left_out_ : list of dict
-        What `min_rows` left out: "group", "class" (None for all) and "n_rows".
+        What `min_rows` left out: "group", "rate" and "class" (both None where a group was
+        left out as a whole) and "n_rows", on which it rests.
 
     upper_limit_ : float
         Upper limit of the disparity of this classifier on the rows that were held out. Only
         with `confidence`.
 
     estimator_ : BackdoorDebiasClassifier
-        The chosen candidate, of all data.
+        The chosen candidate, of all data; with `confidence`, of those that were not held
+        out.
 
     classes_ : ndarray of shape (n_classes,)
         Class labels.
@@ -387,8 +393,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         ------
         ValueError
             As :meth:`BackdoorDebiasClassifier.fit`; also for unknown base rates, two
-            rules of choice, strengths that are not finite, and folds that
-            lack a class or have only one group.
+            rules of choice, a floor of recall beside a selection, a confidence in what
+            cannot be judged, strengths that are not finite, a disparity that is NaN for all
+            candidates, and folds that lack a class or have only one group.
         """
         forget_fit(self)
         self._check_distillation()

@@ -29,9 +29,8 @@ SHARE_TO_MENTION = 0.5
 # model that has learned from fewer rows.
 PARTS_OF_A_PROMISE = 3
 # Shares of the decisions of strength 0 that are tried as base rates, and what they have to
-# gain, in standard errors of the gap, since they cost recall. On splits of the training
-# rows of Adult and MEPS, what was chosen then kept .78 of it at least; without a price,
-# some gave recall away for a gap that nobody could see.
+# gain, in standard errors of the gap, since they cost recall: without a price, some give it
+# away for a gap that nobody can see (benchmarks/choice.py).
 RATE_FACTORS, PRICE_OF_A_RATE = (0.9, 0.8), 0.25
 # Share of rows by which a sketch may be wrong about decisions, in either direction.
 SKETCH_ERROR = 0.001
