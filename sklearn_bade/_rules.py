@@ -3,7 +3,6 @@
 A rule returns the position of the first of the best; who wins ties is decided elsewhere.
 """
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -40,12 +39,8 @@ SKETCH_ERROR = 0.001
 GAIN_TO_EARN = 0.5
 
 
-class Rule(ABC):
-    """What all rules have in common."""
-
-    @abstractmethod
-    def choose(self, candidates):
-        """Return the position of the best candidate."""
+class Rule:
+    """What rules have in common; ``choose(candidates)`` returns where the best one is."""
 
     def more(self, judge, candidates):
         """Judge further candidates, that the rule could want."""
