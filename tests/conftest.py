@@ -10,7 +10,11 @@ os.environ.setdefault("PYTHONHASHSEED", "0")
 import pytest
 import torch
 from helpers import data_folder
+from hypothesis import settings
 
+# How long an example takes says more about the machine than about the package.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 # Tiny networks run fastest on one thread, and two cores are all that is promised.
 torch.set_num_threads(1)
 

@@ -42,7 +42,7 @@ DECISIONS = [
     {"cost_matrix": [[0, 1], [4, 0]]},
     {"selection_rate": 0.2},
 ]
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40)
 seeds = st.integers(0, 10_000)
 
 

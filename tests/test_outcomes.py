@@ -22,7 +22,7 @@ def test_every_named_disparity_has_a_public_twin():
     assert set(DISPARITIES) == set(PUBLIC)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(2, 4), st.integers(2, 4), st.integers(0, 1000))
 def test_disparities_from_counts_equal_the_public_metrics(n_classes, n_groups, seed):
     rng = np.random.RandomState(seed)

@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 from sklearn_bade._path import LEAST_ROWS_OF_POINT, MOST_POINTS, Answers, Path, Sketch
 
 SHAPES = ["number", "per class", "per class and group"]
-few = settings(max_examples=20, deadline=None)
+few = settings(max_examples=20)
 sizes = st.tuples(st.integers(2, 4), st.integers(2, 3))
 seeds = st.integers(0, 1000)
 

@@ -45,7 +45,6 @@ CONTAINERS = {
 def examples(number):
     return settings(
         max_examples=SCALE * number,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
 
@@ -364,6 +363,4 @@ class Lifetime(RuleBasedStateMachine):
 
 
 TestLifetime = Lifetime.TestCase
-TestLifetime.settings = settings(
-    max_examples=30 * SCALE, stateful_step_count=15, deadline=None
-)
+TestLifetime.settings = settings(max_examples=30 * SCALE, stateful_step_count=15)

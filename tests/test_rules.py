@@ -489,7 +489,7 @@ class TestRecallRule:
         candidate = make_candidate(outcomes=Outcomes(counts))
         assert RecallRule(0.5).least(candidate) == pytest.approx(4 / 6)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.integers(0, 10_000), st.floats(0.05, 1.0), st.booleans())
     def test_the_share_of_rows_is_the_smallest_that_reaches_the_floor(
         self, seed, floor, weighs

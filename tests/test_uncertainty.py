@@ -26,7 +26,7 @@ FOUR_GROUPS = {
     "tpr": [0.8, 0.7, 0.6, 0.8],
     "fpr": [0.2, 0.2, 0.3, 0.35],
 }
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 counts = st.lists(st.tuples(*[st.integers(1, 60)] * 4), min_size=2, max_size=5)
 
 

@@ -15,7 +15,7 @@ TRIGGER = ValueTrigger([0, 1], [9.0, 9.0]).fit(X)
 @given(
     rate=st.floats(0.02, 0.25), clean_label=st.booleans(), seed=st.integers(0, 2**31 - 1)
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_poisoned_rows_are_stamped_and_of_the_target_class(rate, clean_label, seed):
     X_poisoned, y_poisoned, is_poisoned = poison(
         X,

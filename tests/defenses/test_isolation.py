@@ -17,7 +17,7 @@ from sklearn_bade.defenses._isolation import (
 
 
 @given(y=st.lists(st.integers(0, 3), min_size=4, max_size=60), seed=st.integers(0, 99))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_partners_are_of_other_classes(y, seed):
     y = np.array([0, 1, *y])
     partners = draw_partners(y, np.random.RandomState(seed))

@@ -493,7 +493,7 @@ class TestKeepSensitive:
 
 class TestSampleWeight:
     @given(st.integers(0, 100))
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=4)
     @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
     def test_integer_weights_equal_repetition_at_every_strength(self, seed):
         X, y, groups = make_rows(150, seed=seed)

@@ -318,7 +318,7 @@ def test_seeds_fill_gaps_only():
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
 class TestRelabelling:
     @given(st.permutations(range(3)), st.integers(0, 100))
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=5)
     def test_groups(self, order, seed):
         X, y, groups = make_rows(300, n_groups=3, seed=seed)
         expected = debias(EXACT).fit(X, y, sensitive_features=groups).predict_proba(X)
@@ -326,7 +326,7 @@ class TestRelabelling:
         np.testing.assert_allclose(renamed.predict_proba(X), expected, atol=1e-4)
 
     @given(st.permutations(range(3)), st.integers(0, 100))
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=5)
     def test_classes(self, order, seed):
         X, y, groups = make_rows(300, n_classes=3, seed=seed)
         expected = debias(EXACT).fit(X, y, sensitive_features=groups).predict_proba(X)
@@ -354,7 +354,7 @@ def two_folds(is_first):
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
 class TestSampleWeight:
     @given(st.integers(0, 100), st.sampled_from(["mirror", "balanced", "pseudo_deletion"]))
-    @settings(max_examples=5, deadline=None)
+    @settings(max_examples=5)
     def test_integer_weights_equal_repetition(self, seed, injection):
         X, y, groups = make_rows(150, seed=seed)
         weights = np.random.RandomState(seed).randint(0, 4, size=150)

@@ -81,7 +81,7 @@ def test_against_fairlearn_with_weights():
         assert ours == pytest.approx(theirs)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 1000), st.permutations(["x", "y", "z"]))
 def test_relabelling_groups_changes_nothing(seed, names):
     y_true, y_pred, groups = make_predictions(seed)
