@@ -93,6 +93,16 @@ class Outcomes:
             ),
         }
 
+    def precisions(self):
+        """Compute precisions of each class, and the rows of equal weight they rest on.
+
+        Both have the shape (n_groups, n_classes); NaN where nobody is decided for a class.
+        """
+        hits = np.diagonal(self.counts, axis1=1, axis2=2)
+        selected = self.counts.sum(axis=1)
+        sizes = effective_size(selected, self.squares.sum(axis=1))
+        return _divide(hits, selected, True), sizes
+
     def accuracies(self):
         """Compute the accuracy of each group; NaN without rows."""
         return _divide(

@@ -1,13 +1,13 @@
 """How much of a gap between groups is noise: tests, expectations and limits.
 
 Rates of groups are proportions of independent rows. Everything here is NumPy and works on
-:class:`~sklearn_bade._outcomes.Outcomes`.
+:class:`~sklearn_bade._outcomes.Outcomes`, or on rates and numbers of rows of equal weight.
 """
 
 from itertools import combinations, permutations
 
 import numpy as np
-from scipy.stats import chi2, norm
+from scipy.stats import chi2, fisher_exact, norm
 
 from ._outcomes import DISPARITIES, RATES_OF_DISPARITY
 
@@ -16,6 +16,93 @@ LEAST_GROUPS_TO_POOL = 3
 # Combinations of pairs, of two kinds of rates, that are looked at one by one: those of 30
 # groups, within a tenth of a second. Not tuned.
 MOST_COMBINATIONS = 10**6
+# Pearson's test of two proportions is trusted where so many rows are expected in each of
+# its four cells (Cochran, Biometrics 10, 1954); Fisher's is exact below.
+LEAST_EXPECTED = 5
+
+
+def check_confidence(confidence):
+    """Refuse a level of confidence that is none."""
+    if isinstance(confidence, str) or not 0 < confidence < 1:
+        raise ValueError(
+            "confidence must be a number between 0 and 1, such as 0.95, got "
+            f"{confidence!r}."
+        )
+
+
+def rate_limits(rate, size, confidence):
+    """Compute Wilson's limits of rates; NaN where a rate is.
+
+    They keep their confidence in few rows and for rates near 0 and 1, where a normal
+    interval is too short (Wilson, Journal of the American Statistical Association, 1927).
+    """
+    return _wilson_limits(rate, size, norm.ppf((1 + confidence) / 2))
+
+
+def _wilson_limits(rate, size, z):
+    rate, size = np.asarray(rate, dtype=float), np.asarray(size, dtype=float)
+    rate = np.where(size > 0, rate, np.nan)
+    centre = (rate * size + z**2 / 2) / (size + z**2)
+    half = z / (size + z**2) * np.sqrt(rate * (1 - rate) * size + z**2 / 4)
+    # Rounding must not leave a rate of 0 or 1 outside.
+    lower = np.where(rate == 0, 0, np.maximum(centre - half, 0))
+    return lower, np.where(rate == 1, 1, np.minimum(centre + half, 1))
+
+
+def difference_limits(first, second, confidence):
+    """Compute limits of the difference of two rates, each given as (rate, size).
+
+    Newcombe's tenth method (Statistics in Medicine 17, 1998): limits of the single rates,
+    squared and added.
+    """
+    (p, q), (p_low, p_high), (q_low, q_high) = _with_limits(first, second, confidence)
+    below, above = np.hypot(p - p_low, q_high - q), np.hypot(p_high - p, q - q_low)
+    return p - q - below, p - q + above
+
+
+def ratio_limits(first, second, confidence):
+    """Compute limits of the ratio of two rates, each given as (rate, size).
+
+    The same idea for ratios (MOVER-R: Donner and Zou, Statistical Methods in Medical
+    Research 21, 2012). A ratio to a rate of zero has no upper limit.
+    """
+    (p, q), (p_low, p_high), (q_low, q_high) = _with_limits(first, second, confidence)
+    of_first = p_low * (2 * p - p_low), p_high * (2 * p - p_high)
+    of_second = q_low * (2 * q - q_low), q_high * (2 * q - q_high)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        root = np.sqrt((p * q) ** 2 - of_first[0] * of_second[1])
+        low = np.where(p == 0, 0, of_first[0] / (p * q + root))
+        root = np.sqrt((p * q) ** 2 - of_first[1] * of_second[0])
+        high = np.where(q_low == 0, np.inf, (p * q + root) / of_second[0])
+    is_known = np.isfinite(p) & np.isfinite(q)
+    return np.where(is_known, low, np.nan), np.where(is_known, high, np.nan)
+
+
+def _with_limits(first, second, confidence):
+    rates = [np.asarray(rate, dtype=float) for rate, _ in (first, second)]
+    return rates, rate_limits(*first, confidence), rate_limits(*second, confidence)
+
+
+def two_proportion_test(first, second):
+    """Test whether two rates, each given as (rate, size), are equal.
+
+    Returns
+    -------
+    p_value : float
+        NaN where a rate cannot be computed.
+
+    name : {"Pearson", "Fisher", "none"}
+        The test, which is Fisher's exact one in few rows.
+    """
+    (p, n), (q, m) = first, second
+    if not (np.isfinite(p) and np.isfinite(q)):
+        return np.nan, "none"
+    mean = (n * p + m * q) / (n + m)
+    if min(n, m) * min(mean, 1 - mean) < LEAST_EXPECTED:
+        hits, misses = np.round([n * p, m * q]), np.round([n * (1 - p), m * (1 - q)])
+        return float(fisher_exact([hits, misses]).pvalue), "Fisher"
+    z = (p - q) / np.sqrt(mean * (1 - mean) * (1 / n + 1 / m))
+    return float(2 * norm.sf(abs(z))), "Pearson"
 
 
 def compared_rates(outcomes, name, classes=None):
@@ -136,10 +223,9 @@ def _limit(outcomes, name, classes, confidence, sign):
 def _differences_within(rate, size, confidence, sign):
     """Compute differences of all ordered pairs, and how far they are from their limits."""
     known = np.isfinite(rate)
-    rate, size, z = rate[known], size[known], norm.ppf(confidence)
-    centre = (rate * size + z**2 / 2) / (size + z**2)
-    half = z / (size + z**2) * np.sqrt(rate * (1 - rate) * size + z**2 / 4)
-    above, below = centre + half - rate, rate - centre + half
+    rate, size = rate[known], size[known]
+    lower, upper = _wilson_limits(rate, size, norm.ppf(confidence))
+    above, below = upper - rate, rate - lower
     first, second = np.array(list(permutations(range(len(rate)), 2))).T
     more, less = (above, below) if sign > 0 else (below, above)
     return rate[first] - rate[second], np.hypot(more[first], less[second])

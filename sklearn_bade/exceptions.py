@@ -14,6 +14,7 @@ __all__ = [
     "CutGroupsWarning",
     "DebiasWarning",
     "FaintSignalWarning",
+    "FavourableLabelWarning",
     "FewRowsWarning",
     "InfrequentColumnWarning",
     "InvisibleTriggerWarning",
@@ -52,6 +53,10 @@ class CutGroupsWarning(DebiasWarning):
 
 class FaintSignalWarning(DebiasWarning):
     """The features say so little of the group that debiasing can hardly act."""
+
+
+class FavourableLabelWarning(DebiasWarning):
+    """The alphabet decides which of two labels is taken for the favourable one."""
 
 
 class FewRowsWarning(DebiasWarning):

@@ -234,10 +234,10 @@ def test_displays_show_the_rates(case):
     table = metrics.group_rates(y_true, y_pred, **options)
     if table.index.nlevels == 1:
         pd.testing.assert_frame_equal(display.rates, table[list(display.rates)])
-    low, high = display._confidence_limits()
     is_known = display.rates.notna()
-    assert (low.isna() == ~is_known).all(axis=None)
-    assert (low[is_known].fillna(0) <= high[is_known].fillna(1)).all(axis=None)
+    assert (display.lower.isna() == ~is_known).all(axis=None)
+    for above in (display.rates - display.lower, display.upper - display.rates):
+        assert (above[is_known].fillna(0) >= -1e-12).all(axis=None)  # but for rounding
 
 
 CASTS = {

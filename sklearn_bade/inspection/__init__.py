@@ -1,12 +1,16 @@
-"""Pictures of what debiasing costs and gains, and an audit for backdoors."""
+"""Pictures of what debiasing costs and gains, a report, and an audit for backdoors."""
 
 from ._audit import BackdoorAudit, audit_backdoor
 from ._group_rates import GroupRatesDisplay
 from ._strength_path import StrengthPathDisplay
+from .report import FairnessReport, correction_importance, decided_otherwise
 
 __all__ = [
     "BackdoorAudit",
+    "FairnessReport",
     "GroupRatesDisplay",
     "StrengthPathDisplay",
     "audit_backdoor",
+    "correction_importance",
+    "decided_otherwise",
 ]

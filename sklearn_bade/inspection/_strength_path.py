@@ -1,34 +1,44 @@
 """Accuracy against disparity along the trigger strength."""
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from .._candidates import GRID
-from .._decision import Decision
-from .._groups import find_groups, sensitive_table
-from .._reversal import check_strength
-from ..learners import PathStudent
-from ..metrics._disparities import Judged
-from ..preprocessing import open_fitted
-from ._pyplot import make_axes
-from ._reference import attribute_aware_front, closed_form_front
-from ._sensitive import find_sensitive_features
+from .._verdict import CONTROL
+from ._new_rows import find_references, judge_on_rows
+from ._pyplot import COLORS, as_text, make_axes, place_legend, size_in_inches, wrap_text
+from ._results import (
+    DISPARITY_NAMES,
+    accuracy_bounds_of,
+    bounds_of,
+    find_folds,
+    find_parameter,
+    find_score,
+    marks_of,
+    name_of_disparity,
+    rule_of,
+)
 
 # Colours of reference curves, apart from those of the paths.
 GREYS = ("black", "gray")
-
-DISPARITY_NAMES = {
-    "average_odds": "average absolute odds difference",
-    "equalized_odds": "equalized odds difference",
-    "equal_opportunity": "equal opportunity difference",
-    "demographic_parity": "demographic parity difference",
-}
+# Strengths that are written beside a curve at most; more are a list and no picture.
+MOST_LABELS = 6
+# Base rates that have curves of their own. Where there are more, since a rule finds one for
+# every strength, those that it has found are dots.
+MOST_CURVES = 5
+# Shapes of marks, filled or not, that are told apart in print too.
+MARKS = (("D", "black"), ("s", "white"), ("^", "black"), ("v", "white"))
+# Inches that the names of candidates may take in a legend.
+LEGEND_WIDTH = 3.0
 
 
 class StrengthPathDisplay:
     """Accuracy against disparity, with the trigger strength along the curve.
 
-    It is best made by :meth:`from_estimator` or :meth:`from_cv_results`.
+    It is best made by :meth:`from_estimator` or :meth:`from_cv_results`. Each base rate has
+    a curve of single strengths; that of the chosen one is drawn strongly, with strengths
+    beside it. Strengths per class are pale dots, and where there are any, a line shows the
+    front: what no other candidate beats in both figures.
 
     Parameters
     ----------
@@ -50,14 +60,54 @@ class StrengthPathDisplay:
     references : dict of {str: (ndarray, ndarray)}, default=None
         Curves to compare with: name, disparities and accuracies. They are drawn dashed.
 
+    marks : dict of {str: (float, float)}, default=None
+        Models to mark: name, disparity and accuracy. None marks strength 0 if it is among
+        the candidates.
+
+    folds : dict of {str: ndarray of shape (n_folds, n_candidates)}, default=None
+        Figures of each fold, "accuracy" and "disparity". Of the chosen candidate and of
+        strength 0, bars show the mean over folds plus and minus the standard deviation,
+        without folds that lack the figure of a candidate.
+
+    bounds : dict of {str: float}, default=None
+        Bounds of the disparity, by name, which are drawn as vertical lines.
+
+    accuracy_bounds : dict of {str: float}, default=None
+        Bounds of the accuracy, by name, which are drawn as horizontal lines.
+
     Attributes
     ----------
+    points_ : pandas.DataFrame of shape (n_candidates, n_columns)
+        What is drawn: "trigger_strength", "base_rate", "accuracy", "disparity", and whether
+        a candidate is "on_front" and "chosen". With `folds`, also "accuracy_mean",
+        "accuracy_std", "disparity_mean" and "disparity_std", over folds.
+
+    front_ : ndarray of int
+        Positions of the candidates that no other is better than in one figure and at least
+        as good in the other, from the least disparate to the most accurate.
+
     lines_ : list of matplotlib Line2D
-        The curves: for each base rate, one of single strengths and, if there are any, the
-        front of strengths per class.
+        The curves of single strengths, one for each base rate; of more than five, those
+        that a rule has found are dots.
+
+    dots_ : list of matplotlib Line2D
+        The strengths per class, one artist for each base rate that has any; and candidates
+        of base rates without a curve.
+
+    front_line_ : matplotlib Line2D or None
+        The front; None where no class has a strength of its own.
 
     reference_lines_ : list of matplotlib Line2D
         The curves of the references.
+
+    marks_ : dict of {str: matplotlib Line2D}
+        The marks, by name; the chosen candidate is "chosen".
+
+    bound_lines_ : dict of {str: matplotlib Line2D}
+        The bounds, by name.
+
+    spread_ : matplotlib ErrorbarContainer or None
+        Bars of the spread over folds; None where only pooled figures are known.
 
     ax_ : matplotlib Axes
         The axes.
@@ -69,6 +119,13 @@ class StrengthPathDisplay:
     --------
     sklearn_bade.BackdoorDebiasClassifierCV : Computes such a path.
 
+    Notes
+    -----
+    The disparity of a :class:`~sklearn_bade.BackdoorDebiasClassifierCV` is that of the
+    predictions of all folds together, by which it chooses. The bars belong to single folds,
+    whose gaps are wider on average: each fold adds noise before the sign is dropped. So a
+    point may lie to the left of the middle of its bar.
+
     Examples
     --------
     >>> from sklearn_bade import BackdoorDebiasClassifierCV
@@ -79,6 +136,8 @@ class StrengthPathDisplay:
     ...     sensitive_columns="group", max_accuracy_loss=0.02, cv=2, random_state=0
     ... ).fit(X, y)
     >>> display = StrengthPathDisplay.from_estimator(clf)
+    >>> int(display.points_["chosen"].sum())
+    1
 
     On new rows, nothing is trained:
 
@@ -96,6 +155,10 @@ class StrengthPathDisplay:
         best_index=None,
         disparity_name="disparity",
         references=None,
+        marks=None,
+        folds=None,
+        bounds=None,
+        accuracy_bounds=None,
     ):
         self.strengths = strengths
         self.accuracy = accuracy
@@ -104,6 +167,10 @@ class StrengthPathDisplay:
         self.best_index = best_index
         self.disparity_name = disparity_name
         self.references = references
+        self.marks = marks
+        self.folds = folds
+        self.bounds = bounds
+        self.accuracy_bounds = accuracy_bounds
 
     @classmethod
     def from_estimator(
@@ -171,16 +238,10 @@ class StrengthPathDisplay:
             debiaser that decides by threshold, costs or a share of rows.
         """
         check_is_fitted(estimator)
-        own = getattr(estimator, "disparity", None)
         if X is not None:
-            disparity = disparity or (own if isinstance(own, str) else "average_odds")
-            path = judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity)
-            if references:
-                path["references"] = find_references(path, disparity)
-            path.pop("judged")
-            path.pop("decision")
-            name = DISPARITY_NAMES[disparity]
-            return cls(**path, disparity_name=name).plot(ax=ax, **kwargs)
+            return cls._from_rows(
+                estimator, X, y, sensitive_features, strengths, disparity, references
+            ).plot(ax=ax, **kwargs)
         if not hasattr(estimator, "cv_results_"):
             raise ValueError(
                 f"{type(estimator).__name__} is no search, whose figures could be drawn. "
@@ -188,12 +249,31 @@ class StrengthPathDisplay:
             )
         if disparity is not None:
             kwargs["disparity"] = disparity
-        if isinstance(own, str):
-            kwargs.setdefault("disparity_name", DISPARITY_NAMES[own])
-        best_index = getattr(estimator, "best_index_", None)
-        return cls.from_cv_results(
-            estimator.cv_results_, best_index=best_index, ax=ax, **kwargs
-        )
+        name = name_of_disparity(estimator, kwargs.get("disparity", "disparity"))
+        known = {
+            "disparity_name": name,
+            "best_index": getattr(estimator, "best_index_", None),
+            "marks": marks_of(estimator),
+            "bounds": bounds_of(estimator),
+            "max_accuracy_loss": rule_of(estimator).get("max_accuracy_loss"),
+        }
+        return cls.from_cv_results(estimator.cv_results_, ax=ax, **{**known, **kwargs})
+
+    @classmethod
+    def _from_rows(
+        cls, estimator, X, y, sensitive_features, strengths, disparity, references
+    ):
+        """Judge strengths on new rows."""
+        own = getattr(estimator, "disparity", None)
+        disparity = disparity or (own if isinstance(own, str) else "average_odds")
+        path = judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity)
+        if references:
+            path["references"] = find_references(path, disparity)
+        path.pop("judged")
+        path.pop("decision")
+        # A bound is one of the disparity that it was given for.
+        bounds = bounds_of(estimator) if own == disparity else None
+        return cls(**path, disparity_name=DISPARITY_NAMES[disparity], bounds=bounds)
 
     @classmethod
     def from_cv_results(
@@ -204,6 +284,9 @@ class StrengthPathDisplay:
         disparity="disparity",
         best_index=None,
         disparity_name="disparity",
+        marks=None,
+        bounds=None,
+        max_accuracy_loss=None,
         ax=None,
         **kwargs,
     ):
@@ -224,6 +307,12 @@ class StrengthPathDisplay:
         disparity_name : str, default="disparity"
             Label of the horizontal axis.
 
+        marks, bounds : dict, default=None
+            See :class:`StrengthPathDisplay`; :meth:`from_estimator` finds them in a search.
+
+        max_accuracy_loss : float, default=None
+            What the rule of choice allows; the least accuracy by it is drawn as a line.
+
         ax, **kwargs
             See :meth:`plot`.
 
@@ -237,21 +326,30 @@ class StrengthPathDisplay:
         ValueError
             If the results hold no strengths or lack one of the scores.
         """
-        strengths = _find_parameter(cv_results, "trigger_strength")
+        strengths = find_parameter(cv_results, "trigger_strength")
         if strengths is None:
             raise ValueError(
                 "The results hold no trigger_strength; its candidates are over "
                 f"{[k[6:] for k in cv_results if k.startswith('param_')]}."
             )
+        figures = find_score(cv_results, accuracy)
         # Scorers of disparities are negative, our own search's disparities are not.
-        gaps = np.abs(_find_score(cv_results, disparity))
+        folds = {
+            "accuracy": find_folds(cv_results, accuracy),
+            "disparity": np.abs(find_folds(cv_results, disparity)),
+        }
+        is_known = all(len(each) for each in folds.values())
         display = cls(
             strengths,
-            _find_score(cv_results, accuracy),
-            gaps,
-            base_rates=_find_parameter(cv_results, "base_rate"),
+            figures,
+            np.abs(find_score(cv_results, disparity)),
+            base_rates=find_parameter(cv_results, "base_rate"),
             best_index=best_index,
             disparity_name=disparity_name,
+            marks=marks,
+            folds=folds if is_known else None,
+            bounds=bounds,
+            accuracy_bounds=accuracy_bounds_of(max_accuracy_loss, figures),
         )
         return display.plot(ax=ax, **kwargs)
 
@@ -261,184 +359,276 @@ class StrengthPathDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones by default.
+            Axes to draw on; new ones by default. The legend stands below them if their
+            figure has a layout, as in ``plt.subplots(layout="constrained")``, else inside.
 
         peers : dict of {str: (float, float)}, default=None
-            Other models to compare with: name, disparity and accuracy.
+            Other models to compare with: name, disparity and accuracy. Names that find no
+            room beside their points are left out.
 
         annotate_every : int, default=None
-            Strength is written beside every so many points; about five of each curve
-            by default.
+            Strength is written beside every so many points of each curve, as far as there
+            is room; by default beside a few points of the chosen candidate's curve.
 
         Returns
         -------
         display : StrengthPathDisplay
             The display itself.
         """
+        is_own = ax is None
         ax = make_axes(ax)
-        modes = ["path"] * len(self.strengths)
-        if self.base_rates is not None:
-            modes = [_hashable(rate) for rate in self.base_rates]
-        self.lines_ = []
-        for number, mode in enumerate(dict.fromkeys(modes)):
-            rows = [i for i, other in enumerate(modes) if other == mode]
-            color = f"C{number}"
-            for is_single in (True, False):
-                part = [i for i in rows if (np.ndim(self.strengths[i]) == 0) == is_single]
-                if part and is_single:
-                    self._draw_curve(ax, np.array(part), mode, color, annotate_every)
-                elif part:
-                    self._draw_front(ax, np.array(part), mode, color)
+        self.ax_, self.figure_ = ax, ax.figure
+        self.front_ = _find_front(np.asarray(self.accuracy), np.asarray(self.disparity))
+        self.points_ = self._tabulate()
+        self._draw_curves()
         self.reference_lines_ = [
             ax.plot(*curve, linestyle="--", color=color, label=name, zorder=1)[0]
             for color, (name, curve) in zip(GREYS, (self.references or {}).items())
         ]
-        if self.best_index is not None:
-            self._mark_best(ax)
-        for name, (disparity, accuracy) in (peers or {}).items():
-            ax.scatter(disparity, accuracy, marker="x", color="black", zorder=3)
-            ax.annotate(name, (disparity, accuracy), (6, -4), textcoords="offset points")
-        ax.set(xlabel=f"{self.disparity_name} (0 is equal)", ylabel="accuracy")
-        ax.set_xlim(left=0)
+        self._draw_bounds()
+        self._draw_spread()
+        self._draw_marks()
+        for disparity, accuracy in (peers or {}).values():
+            ax.plot(disparity, accuracy, "x", color="black", zorder=3)
         ax.margins(0.08)
-        if len(ax.get_legend_handles_labels()[0]) > 1:
-            ax.legend(frameon=False, loc="lower left")
-        self.ax_, self.figure_ = ax, ax.figure
+        ax.autoscale_view()
+        ax.set_xlim(left=0)
+        label = wrap_text(self.disparity_name, "(0 is equal)", width=size_in_inches(ax)[0])
+        ax.set(xlabel=label, ylabel="accuracy")
+        handles = self._legend_handles()
+        if len(handles) > 1:
+            place_legend(ax, handles, is_own=is_own)
+        self._label_points(peers or {}, annotate_every)
         return self
 
-    def _draw_curve(self, ax, rows, mode, color, annotate_every):
-        """Draw the single strengths of one base rate mode."""
-        disparity, accuracy = np.asarray(self.disparity), np.asarray(self.accuracy)
-        (line,) = ax.plot(
-            disparity[rows], accuracy[rows], marker=".", color=color, label=_label(mode)
+    def _legend_handles(self):
+        """List what a legend explains: marks first, then curves."""
+        spread = [] if self.spread_ is None else [self.spread_]
+        front = [] if self.front_line_ is None else [self.front_line_]
+        artists = [
+            *self.marks_.values(),
+            *spread,
+            *self.bound_lines_.values(),
+            *front,
+            *self.lines_,
+            *self.dots_,
+            *self.reference_lines_,
+        ]
+        return [each for each in artists if not each.get_label().startswith("_")]
+
+    def _tabulate(self):
+        """Collect what is drawn of each candidate."""
+        n_candidates = len(self.strengths)
+        modes = ["path"] * n_candidates
+        if self.base_rates is not None:
+            modes = [_hashable(rate) for rate in self.base_rates]
+        chosen = np.arange(n_candidates) == self.best_index
+        points = pd.DataFrame(
+            {
+                "trigger_strength": list(self.strengths),
+                "base_rate": modes,
+                "accuracy": np.asarray(self.accuracy, dtype=float),
+                "disparity": np.asarray(self.disparity, dtype=float),
+                "on_front": np.isin(np.arange(n_candidates), self.front_),
+                "chosen": chosen,
+            }
         )
-        self.lines_.append(line)
-        step = annotate_every or max(1, round(len(rows) / 5))
-        above = len(self.lines_) % 2 == 1
-        for row in rows[::step]:
-            ax.annotate(
-                f"{self.strengths[row]:.2g}",
-                (disparity[row], accuracy[row]),
-                (-4, 4) if above else (4, -4),
-                textcoords="offset points",
-                ha="right" if above else "left",
-                va="bottom" if above else "top",
-                color=color,
-                fontsize="small",
+        for name, figures in (self.folds or {}).items():
+            kept = figures[np.isfinite(figures).all(axis=1)]
+            none = np.full(n_candidates, np.nan)
+            points[f"{name}_mean"] = kept.mean(axis=0) if len(kept) else none
+            points[f"{name}_std"] = kept.std(axis=0) if len(kept) else none
+        return points
+
+    def _main_mode(self):
+        """Find the base rate whose curve is drawn strongly."""
+        position = 0 if self.best_index is None else self.best_index
+        return self.points_["base_rate"].iloc[position]
+
+    def _control(self):
+        """Find where strength 0 is among the candidates, None if it is not."""
+        is_zero = [not np.any(strength) for strength in self.points_["trigger_strength"]]
+        return int(np.argmax(is_zero)) if any(is_zero) else None
+
+    def _draw_curves(self):
+        """Draw single strengths as curves, strengths per class as dots, and the front."""
+        self.lines_, self.dots_, self._curves, self.front_line_ = [], [], [], None
+        is_single = self.points_["trigger_strength"].map(np.ndim) == 0
+        modes = self.points_["base_rate"]
+        for number, mode in enumerate(dict.fromkeys(modes)):
+            color = COLORS[number % len(COLORS)]
+            is_mode = np.array([other == mode for other in modes])
+            self._draw_singles(self.points_[is_mode & is_single], mode, color)
+            per_class = self.points_[is_mode & ~is_single]
+            self._draw_dots(per_class, "o", color, "strengths per class")
+        if not is_single.all():
+            self.front_line_ = self._plot(
+                self.points_.iloc[self.front_],
+                drawstyle="steps-post",
+                color="black",
+                linewidth=0.8,
+                label="front: nothing beats it in both",
             )
 
-    def _draw_front(self, ax, rows, mode, color):
-        """Draw strengths per class: many points, in the order of their disparity."""
-        disparity, accuracy = np.asarray(self.disparity), np.asarray(self.accuracy)
-        rows = rows[np.argsort(disparity[rows])]
-        (line,) = ax.plot(
-            disparity[rows],
-            accuracy[rows],
-            marker="+",
-            linestyle=":",
+    def _draw_singles(self, rows, mode, color):
+        """Draw the single strengths of one base rate, strongly if it is the chosen one."""
+        is_main = mode == self._main_mode()
+        is_found = isinstance(mode, tuple) and not is_main
+        if is_found and len(self.points_["base_rate"].unique()) > MOST_CURVES:
+            self._draw_dots(rows, "x", "gray", "other base rates")
+        elif len(rows):
+            style = {"linewidth": 2} if is_main else {"linewidth": 1, "alpha": 0.5}
+            line = self._plot(rows, marker=".", color=color, label=_label(mode), **style)
+            self.lines_.append(line)
+            self._curves.append((line, rows, is_main))
+
+    def _draw_dots(self, rows, marker, color, label):
+        """Draw candidates as pale dots; the first of a kind is named in the legend."""
+        if not len(rows):
+            return
+        is_named = any(dots.get_label() == label for dots in self.dots_)
+        dots = self._plot(
+            rows,
+            linestyle="none",
+            marker=marker,
+            markersize=4,
+            markeredgewidth=1 if marker == "x" else 0,
             color=color,
-            alpha=0.6,
-            label=f"{_label(mode)}, strength per class",
+            alpha=0.4,
+            label=None if is_named else label,
         )
-        self.lines_.append(line)
+        self.dots_.append(dots)
 
-    def _mark_best(self, ax):
-        """Mark the chosen candidate."""
-        strength = self.strengths[self.best_index]
-        values = np.ravel(strength)
-        ax.scatter(
-            self.disparity[self.best_index],
-            self.accuracy[self.best_index],
-            s=140,
-            facecolors="none",
-            edgecolors="black",
+    def _plot(self, rows, **style):
+        """Draw rows of the table as one artist."""
+        [line] = self.ax_.plot(rows["disparity"], rows["accuracy"], **style)
+        return line
+
+    def _draw_bounds(self):
+        """Draw bounds as lines across the axes."""
+        draw = {"color": "black", "linestyle": ":", "linewidth": 1.5, "zorder": 1}
+        limits = {"color": "black", "linestyle": "-.", "linewidth": 1, "zorder": 1}
+        self.bound_lines_ = {}
+        for number, (name, value) in enumerate((self.bounds or {}).items()):
+            self.bound_lines_[name] = self.ax_.axvline(
+                value, label=f"{name}: {value:.3g}", **(limits if number else draw)
+            )
+        for name, value in (self.accuracy_bounds or {}).items():
+            self.bound_lines_[name] = self.ax_.axhline(
+                value, label=f"{name}: {value:.3g}", **draw
+            )
+
+    def _draw_spread(self):
+        """Draw what folds differ by, of the chosen candidate and of strength 0."""
+        self.spread_ = None
+        if not self.folds:
+            return
+        shown = {self.best_index, self._control()} - {None}
+        rows = self.points_.iloc[sorted(shown)]
+        rows = rows[rows[["accuracy_std", "disparity_std"]].notna().all(axis=1)]
+        if not len(rows):
+            return
+        # A gap is not negative, wherever a standard deviation reaches.
+        below = np.minimum(rows["disparity_std"], rows["disparity_mean"])
+        n_folds = len(self.folds["accuracy"])
+        self.spread_ = self.ax_.errorbar(
+            rows["disparity_mean"],
+            rows["accuracy_mean"],
+            xerr=[below, rows["disparity_std"]],
+            yerr=rows["accuracy_std"],
+            fmt="none",
+            ecolor="dimgray",
+            elinewidth=1,
+            capsize=3,
+            zorder=2.5,
+            label=f"mean ± std over {n_folds} folds",
+        )
+
+    def _draw_marks(self):
+        """Mark models to compare with, and the chosen candidate."""
+        marks, control = self.marks or {}, self._control()
+        if self.marks is None and control is not None:
+            marks = {CONTROL: self.points_.iloc[control][["disparity", "accuracy"]]}
+        self.marks_ = {}
+        for number, (name, point) in enumerate(marks.items()):
+            if np.isfinite(np.array(point, dtype=float)).all():
+                shape, fill = MARKS[number % len(MARKS)]
+                self._mark(name, as_text(name), point, marker=shape, markerfacecolor=fill)
+        if self.best_index is not None:
+            best = self.points_.iloc[self.best_index]
+            name = f"chosen: strength {_show(best.trigger_strength)}"
+            self._mark(
+                "chosen",
+                wrap_text(name, width=LEGEND_WIDTH),
+                (best.disparity, best.accuracy),
+                marker="o",
+                markersize=12,
+                markeredgewidth=1.5,
+                markerfacecolor="none",
+            )
+
+    def _mark(self, name, label, point, **style):
+        """Draw a mark, above all curves."""
+        [self.marks_[name]] = self.ax_.plot(
+            *point,
+            linestyle="none",
+            markeredgecolor="black",
             zorder=3,
-            label=f"chosen: strength {', '.join(f'{v:.2g}' for v in values)}",
+            clip_on=False,
+            label=label,
+            **style,
         )
 
+    def _label_points(self, peers, annotate_every):
+        """Write names of peers and some strengths beside their points."""
+        from ._labels import PointLabels  # it needs matplotlib
 
-def _label(mode):
-    """Name a base rate in a legend."""
-    if isinstance(mode, tuple):
-        return f"base rate {', '.join(f'{rate:.2g}' for rate in mode)}"
-    return {"keep": "base rate kept", "drift": "base rate free"}.get(mode, mode)
+        marked = [mark.get_xydata()[0] for mark in self.marks_.values()]
+        curves = [*self.lines_, *self.reference_lines_]
+        self._labels = PointLabels(self.ax_, curves, [*marked, *peers.values()])
+        for name, point in peers.items():
+            self._labels.add(as_text(name), point, color="black", is_spaced=False)
+        for line, rows, is_main in self._curves:
+            if annotate_every is not None:
+                rows = rows[::annotate_every]
+            elif is_main:
+                rows = rows.loc[self._rows_to_label(rows)]
+            else:
+                continue
+            for row in rows.dropna(subset="disparity").itertuples():
+                self._labels.add(
+                    _show(row.trigger_strength),
+                    (row.disparity, row.accuracy),
+                    color=line.get_color(),
+                    is_spaced=annotate_every is None,
+                )
 
+    def _rows_to_label(self, rows):
+        """Find a few rows along a curve to write strengths beside, the first ones first.
 
-def judge_on_rows(estimator, X, y, sensitive_features, strengths, disparity):
-    """Judge strengths of a fitted path on new rows, by arithmetic.
-
-    Returns
-    -------
-    path : dict
-        Parameters of the display, and "judged": what references need to know of the rows.
-    """
-    debiaser, rows = open_fitted(estimator, X)
-    student = getattr(debiaser, "student_", None)
-    if not isinstance(student, PathStudent):
-        raise ValueError(
-            "New rows are judged at any strength by a debiaser that was fitted with "
-            f"student='path'; got {type(debiaser).__name__}."
-        )
-    sensitive = find_sensitive_features(estimator, X, y, sensitive_features)
-    answers = student.answer(student.transform(debiaser._student_features(rows)))
-    own = student.strength.tolist()
-    chosen = _strengths_up_to(own) if strengths is None else list(strengths)
-    checked = [check_strength(each, *student.path.shift.shape) for each in chosen]
-    are_own = np.array([strength.tolist() == own for strength in checked])
-    figures = []
-    for strength, is_own in zip(checked, are_own):
-        offset = student.offset
-        if not is_own:
-            offset = student.path.offset(strength, debiaser._rate_of(strength))
-        logits = student.path.logits(answers, strength) + offset
-        predicted = debiaser.classes_[student.path.decision.decide(logits)]
-        outcomes = Judged.from_rows(y, predicted, sensitive, None).outcomes
-        figures.append(((predicted == np.asarray(y)).mean(), outcomes.disparity(disparity)))
-    accuracy, gaps = np.array(figures).T
-    return {
-        "strengths": chosen,
-        "accuracy": accuracy,
-        "disparity": gaps,
-        "best_index": int(are_own.argmax()) if are_own.any() else None,
-        "judged": (answers, debiaser.classes_, np.asarray(y), sensitive),
-        "decision": student.path.decision,
-    }
+        The chosen one and strength 0, and others in even distances along the curve.
+        """
+        figures = self.points_[["disparity", "accuracy"]]
+        steps = rows[figures.columns].diff() / (figures.max() - figures.min())
+        steps = steps.fillna(0)
+        way = np.hypot(steps["disparity"], steps["accuracy"]).cumsum().to_numpy()
+        targets = np.linspace(way[-1], 0, MOST_LABELS)[:, None]
+        even = rows.index[np.abs(way - targets).argmin(axis=1)]
+        first = [row for row in (self.best_index, self._control()) if row in rows.index]
+        return list(dict.fromkeys([*first, *even]))
 
 
-def _strengths_up_to(own):
-    """List strengths to show, among them the one that a debiaser has."""
-    strengths = set(GRID.tolist())
-    if np.ndim(own) == 0:
-        strengths |= {own, *np.linspace(0, own, 6).round(2).tolist()}
-        return sorted(strengths)
-    return [*sorted(strengths), own]
+def _show(strength):
+    """Write a strength, or several."""
+    return ", ".join(f"{value:.3g}" for value in np.ravel(strength))
 
 
-def find_references(path, disparity):
-    """Fit the references to rows, see :mod:`sklearn_bade.inspection._reference`."""
-    answers, classes, y, sensitive = path["judged"]
-    if type(path["decision"]) is not Decision:
-        raise ValueError(
-            "references=True compares decisions for the most probable class, and this "
-            "debiaser decides by threshold, cost_matrix or selection_rate."
-        )
-    if len(classes) != 2 or disparity != "average_odds":
-        raise ValueError(
-            "references=True compares two classes by their average odds, got "
-            f"{len(classes)} classes and disparity={disparity!r}."
-        )
-    groups = find_groups(sensitive_table(sensitive))
-    known = np.flatnonzero(groups.is_known)
-    codes, y = groups.codes[known], (y == classes[1]).astype(int)[known]
-    answers = answers.take(known)
-    margin = answers.log_proba[:, 1] - answers.log_proba[:, 0]
-    accuracy, gaps = attribute_aware_front(margin, y, codes)[:2]
-    references = {"told the group, fitted here": (gaps, accuracy)}
-    if len(groups) == answers.group_proba.shape[2] == 2:
-        cells = answers.cells.reshape(len(known), 2, 2)
-        accuracy, gaps = closed_form_front(cells, y, codes)[:2]
-        references["closed-form rule, fitted here"] = gaps, accuracy
-    return references
+def _find_front(accuracy, disparity):
+    """Find the candidates that no other is better than, from the least disparate."""
+    known = np.flatnonzero(np.isfinite(accuracy) & np.isfinite(disparity))
+    order = known[np.lexsort((-accuracy[known], disparity[known]))]
+    most_before = np.maximum.accumulate(np.append(-np.inf, accuracy[order]))[:-1]
+    return order[accuracy[order] > most_before]
 
 
 def _hashable(base_rate):
@@ -446,18 +636,8 @@ def _hashable(base_rate):
     return base_rate if isinstance(base_rate, str) else tuple(np.ravel(base_rate).tolist())
 
 
-def _find_parameter(cv_results, name):
-    """Find the values of a parameter, which may belong to a step of a pipeline."""
-    for key, values in cv_results.items():
-        if key.startswith("param_") and key.split("__")[-1].removeprefix("param_") == name:
-            return np.ma.getdata(values)
-    return None
-
-
-def _find_score(cv_results, name):
-    """Find a score, pooled over the folds where there is one."""
-    for key in (f"pooled_test_{name}", f"mean_test_{name}"):
-        if key in cv_results:
-            return np.asarray(cv_results[key])
-    have = [k.removeprefix("mean_test_") for k in cv_results if k.startswith("mean_test_")]
-    raise ValueError(f"The results hold no score called {name!r}, only {have}.")
+def _label(mode):
+    """Name a base rate in a legend."""
+    if isinstance(mode, tuple):
+        return f"base rate {', '.join(f'{rate:.2g}' for rate in mode)}"
+    return {"keep": "base rate kept", "drift": "base rate free"}.get(mode, mode)

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import type_of_target
 
 from .._groups import Groups, find_groups, sensitive_table
 from .._outcomes import DISPARITIES, Outcomes
+from .._uncertainty import check_confidence, rate_limits
 from ..exceptions import UndefinedDisparityWarning
 from ..rows import as_plain_labels, check_same_order, check_weights
 from ..utils import warn_user
@@ -115,7 +116,14 @@ def check_shared_labels(y_true, y_pred):
 
 
 def group_rates(
-    y_true, y_pred, *, sensitive_features, pos_label=None, sample_weight=None, min_rows=1
+    y_true,
+    y_pred,
+    *,
+    sensitive_features,
+    pos_label=None,
+    sample_weight=None,
+    min_rows=1,
+    confidence=None,
 ):
     """Tabulate the rates of each group.
 
@@ -143,11 +151,15 @@ def group_rates(
     min_rows : int, default=1
         A rate that rests on fewer rows is NaN.
 
+    confidence : float, default=None
+        Level of an interval for each rate, Wilson's. None computes none.
+
     Returns
     -------
-    rates : pandas.DataFrame of shape (n_groups, 5)
+    rates : pandas.DataFrame of shape (n_groups, 5) or (n_groups, 13)
         Columns "count", "accuracy", "selection_rate", "true_positive_rate" and
-        "false_positive_rate". With several labels, the index has two levels, label
+        "false_positive_rate". With `confidence`, there are columns "accuracy_lower",
+        "accuracy_upper" and so on too. With several labels, the index has two levels, label
         and group. A rate that has no rows to be computed from is NaN. Groups whose values
         look alike, 1 and "1" for instance, are named by their representation.
 
@@ -166,21 +178,32 @@ def group_rates(
     >>> rates["true_positive_rate"].to_dict()
     {'a': 1.0, 'b': 0.0}
     """
+    if confidence is not None:
+        check_confidence(confidence)
     judged = Judged.from_rows(y_true, y_pred, sensitive_features, sample_weight)
-    index = pd.Index(judged.groups.names, name="group")
-    outcomes = judged.outcomes
-    counts, rates = outcomes.n_rows.sum(axis=(1, 2)), outcomes.rates(min_rows)
-    general = {"count": counts, "accuracy": outcomes.accuracies()}
     tables = {
-        judged.labels[k]: pd.DataFrame(
-            {**general, **{f"{kind}_rate": rate[:, k] for kind, rate in rates.items()}},
-            index,
-        )
+        judged.labels[k]: _tabulate(judged, k, min_rows, confidence)
         for k in judged.positions(pos_label)
     }
     if len(tables) == 1:
         return next(iter(tables.values()))
     return pd.concat(tables, names=["label", "group"])
+
+
+def _tabulate(judged, k, min_rows, confidence):
+    """Tabulate the rates of one label."""
+    outcomes = judged.outcomes
+    rates, sizes = outcomes.rates(min_rows), outcomes.rate_sizes()
+    figures = {"accuracy": (outcomes.accuracies(), sizes["selection"][:, k])}
+    for kind, rate in rates.items():
+        figures[f"{kind}_rate"] = rate[:, k], sizes[kind][:, k]
+    table = {"count": outcomes.n_rows.sum(axis=(1, 2))}
+    table.update({name: rate for name, (rate, _) in figures.items()})
+    if confidence is not None:
+        for name, (rate, size) in figures.items():
+            limits = rate_limits(rate, size, confidence)
+            table[f"{name}_lower"], table[f"{name}_upper"] = limits
+    return pd.DataFrame(table, pd.Index(judged.groups.names, name="group"))
 
 
 def _disparity(name, y_true, y_pred, sensitive_features, options):

@@ -1,0 +1,176 @@
+"""Asks models about rows, or reads what they have said, and checks that it fits."""
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.validation import check_is_fitted
+
+from ..._base import BaseDebiasClassifier
+from ...exceptions import FavourableLabelWarning
+from ...learners import PathStudent
+from ...metrics._disparities import check_labels, check_shared_labels
+from ...rows import check_same_order, check_weights
+from ...utils import warn_user
+from ._counts import Judgements
+
+# What a single debiased model is called, and its control.
+DEBIASED, CONTROL = "debiased", "strength 0"
+# What a single model of any other kind is called.
+ONLY_MODEL = "model"
+
+
+def name_models(estimator):
+    """Name the models to report: those of a dict, or one and its control, if it has one."""
+    if isinstance(estimator, dict):
+        models = dict(estimator)
+        if not models:
+            raise ValueError("estimator is an empty dict; give at least one model.")
+    else:
+        control = find_control(estimator)
+        models = {ONLY_MODEL: estimator}
+        if control is not None:
+            models = {CONTROL: control, DEBIASED: estimator}
+    for name, model in models.items():
+        if not is_classifier(model):
+            raise ValueError(f"The model {name!r}, {model!r}, is not a classifier.")
+        check_is_fitted(model)
+    return models
+
+
+def find_control(estimator):
+    """Make the same model with strength 0, where arithmetic can; else None."""
+    if isinstance(estimator, Pipeline):
+        name, last = estimator.steps[-1]
+        control = find_control(last)
+        return control and Pipeline([*estimator.steps[:-1], (name, control)])
+    if hasattr(estimator, "best_estimator_"):
+        return find_control(estimator.best_estimator_)
+    fitted = getattr(estimator, "estimator_", estimator)  # that of a search
+    has_path = isinstance(getattr(fitted, "student_", None), PathStudent)
+    return estimator.with_strength(0) if has_path else None
+
+
+def describe_decision(estimator):
+    """Say in words how a model turns what it believes into decisions."""
+    if hasattr(estimator, "best_estimator_"):
+        return describe_decision(estimator.best_estimator_)
+    if isinstance(estimator, Pipeline):
+        return describe_decision(estimator[-1])
+    if getattr(estimator, "selection_rate", None) is not None:
+        share = f"{estimator.selection_rate:.4g}"
+        return f"the share {share} of the rows that is likeliest of the greater label"
+    threshold = getattr(estimator, "threshold", None)
+    threshold = getattr(estimator, "best_threshold_", threshold)
+    if threshold is not None and not isinstance(threshold, str):
+        return f"the greater label where its probability is at least {threshold:.4g}"
+    if getattr(estimator, "cost_matrix", None) is not None:
+        return f"the least expected cost, with cost_matrix={estimator.cost_matrix!r}"
+    if isinstance(estimator, BaseDebiasClassifier):
+        return "the label of the greatest probability"
+    return "what its predict says"
+
+
+def ask(models, X, y, sample_weight, pos_label):
+    """Ask models about rows."""
+    predictions = {name: model.predict(X) for name, model in models.items()}
+    scores = {
+        name: (np.asarray(model.classes_), model.predict_proba(X))
+        for name, model in models.items()
+        if hasattr(model, "predict_proba")
+    }
+    classes = [c for known, _ in scores.values() for c in known.tolist()]
+    return judge(y, predictions, scores, sample_weight, pos_label, classes)
+
+
+def read(y_true, predictions, y_score, sample_weight, pos_label):
+    """Read what models have said of rows."""
+    if not isinstance(predictions, dict):
+        predictions = {ONLY_MODEL: predictions}
+        y_score = {} if y_score is None else {ONLY_MODEL: y_score}
+    if not predictions:
+        raise ValueError("y_pred is an empty dict; give the predictions of one model.")
+    unknown = set(y_score or {}) - set(predictions)
+    if unknown:
+        raise ValueError(
+            f"y_score has the models {sorted(map(str, unknown))}, which y_pred has not; "
+            f"that has {list(predictions)}."
+        )
+    scores = {name: (None, values) for name, values in (y_score or {}).items()}
+    return judge(y_true, predictions, scores, sample_weight, pos_label, [])
+
+
+def judge(y_true, predictions, scores, sample_weight, pos_label, classes):
+    """Check what was said, and put it into codes.
+
+    `scores` are pairs of labels, or None for all of them in order, and their scores.
+    """
+    check_same_order(y_true=y_true, sample_weight=sample_weight, **_by_text(predictions))
+    truth = None if y_true is None else check_labels(y_true, "y_true")
+    said = {
+        name: check_labels(values, f"the predictions of {name!r}")
+        for name, values in predictions.items()
+    }
+    weights = None if sample_weight is None else check_weights(sample_weight)
+    check_consistent_length(truth, weights, *said.values())
+    if truth is not None:
+        for labels in said.values():
+            check_shared_labels(truth, labels)
+    values = [*said.values()] if truth is None else [truth, *said.values()]
+    if classes:
+        values.append(np.array(classes, dtype=values[0].dtype))
+    labels = np.unique(np.concatenate(values))
+    compared = find_compared(labels, pos_label)
+    return Judgements(
+        labels,
+        None if truth is None else np.searchsorted(labels, truth),
+        {name: np.searchsorted(labels, codes) for name, codes in said.items()},
+        {name: _align(name, *pair, labels, compared) for name, pair in scores.items()},
+        weights,
+        compared,
+    )
+
+
+def find_compared(labels, pos_label):
+    """Find the classes to compare with the rest; say so where the alphabet decides."""
+    known = labels.tolist()
+    if pos_label is not None:
+        if pos_label not in known:
+            raise ValueError(f"pos_label={pos_label!r} is not among the labels {known}.")
+        return [known.index(pos_label)]
+    if len(known) > 2:
+        return list(range(len(known)))
+    if isinstance(known[-1], str):
+        warn_user(
+            f"The favourable label is taken to be {known[-1]!r}, which is the last of "
+            f"{known} in the alphabet. Name it by pos_label.",
+            FavourableLabelWarning,
+        )
+    return [len(known) - 1]
+
+
+def _align(name, score_labels, scores, labels, compared):
+    """Give scores one column per label."""
+    scores = check_array(scores, ensure_2d=False, dtype=float, input_name="y_score")
+    aligned = np.zeros((len(scores), len(labels)))
+    if scores.ndim == 1:
+        if len(compared) > 1:
+            raise ValueError(
+                f"The scores of {name!r} are those of one label, and {len(compared)} "
+                "labels are compared. Give one column for each label, in sorted order, or "
+                "name one label by pos_label."
+            )
+        aligned[:, compared[0]] = scores
+        return aligned
+    score_labels = labels if score_labels is None else score_labels
+    if scores.shape[1] != len(score_labels):
+        raise ValueError(
+            f"The scores of {name!r} have {scores.shape[1]} columns, and there are "
+            f"{len(score_labels)} labels: {score_labels.tolist()}."
+        )
+    aligned[:, np.searchsorted(labels, score_labels)] = scores
+    return aligned
+
+
+def _by_text(predictions):
+    return {f"the predictions of {name!r}": rows for name, rows in predictions.items()}
