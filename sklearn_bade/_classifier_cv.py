@@ -63,6 +63,7 @@ READ_FROM_ROWS = (
     "cut_points_",
     "n_features_in_",
     "feature_names_in_",
+    "_column_names",
     "_decision",
     "_hidden_columns",
     "_inner_shape",
@@ -403,22 +404,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         rng = check_random_state(self.random_state)
         is_seed = isinstance(self.random_state, Integral)
         refit_seed = self.random_state if is_seed else draw_seed(rng)
-        all_X, all_y = self._check_training_data(X, y)
-        folds = self._split_as_given(all_X, all_y, sample_weight)
-        rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
-        measure = DisparityMeasure(self.disparity, rows, self.min_rows)
-        self.left_out_ = measure.left_out
-        self._decision = self._make_decision(rows.n_classes)
+        measure, rows, folds, witnesses = self._divide(
+            X, y, sensitive_features, sample_weight, rng
+        )
         base_rates = self._check_base_rates(rows.n_classes)
         strengths = self._check_strengths()
-        witnesses = None
-        if self.confidence is not None:
-            kept, held_out = hold_out(rows, draw_seed(rng))
-            witnesses, rows = rows.take(held_out), rows.take(kept)
-        if folds is None:
-            folds = make_folds(rows, self.cv, rng)
-        check_folds(folds, rows)
-        self.n_splits_ = len(folds)
         with progress_bar(len(folds) + 1, self.verbose, unit="fit") as advance:
             learned = self._learn_all(rows, refit_seed)
             advance("whole data")
@@ -428,16 +418,31 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         candidates = self._find(judge, rule, strengths, base_rates)
         tests = [rows.take(test) for _, test in folds]
         self.cv_results_ = tabulate(judge, candidates, tests, outcomes)
-        if witnesses is None:
-            best = self._best_of(judge, rule, candidates)
-        else:
-            best = self._promise(learned, judge, rule, candidates, witnesses)
+        best = self._choose(learned, judge, rule, candidates, witnesses)
         self._keep(judge, rule, candidates, best)
         self._compare(judge, rule, candidates, best, outcomes)
         self.estimator_ = self._refit(
             refit_seed, learned, judge.path.sketch, X, y, sensitive_features, sample_weight
         )
         return self
+
+    def _divide(self, X, y, sensitive_features, sample_weight, rng):
+        """Read the rows, hold out those that a promise needs, and fold the rest."""
+        all_X, all_y = self._check_training_data(X, y)
+        folds = self._split_as_given(all_X, all_y, sample_weight)
+        rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
+        measure = DisparityMeasure(self.disparity, rows, self.min_rows)
+        self.left_out_ = measure.left_out
+        self._decision = self._make_decision(rows.n_classes)
+        witnesses = None
+        if self.confidence is not None:
+            kept, held_out = hold_out(rows, draw_seed(rng))
+            witnesses, rows = rows.take(held_out), rows.take(kept)
+        if folds is None:
+            folds = make_folds(rows, self.cv, rng)
+        check_folds(folds, rows)
+        self.n_splits_ = len(folds)
+        return measure, rows, folds, witnesses
 
     def _split_as_given(self, X, y, sample_weight):
         """Split by the user's own `cv`, and renumber the rows that weigh anything."""
@@ -537,6 +542,12 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
                 "be chosen by it."
             )
         return candidates
+
+    def _choose(self, learned, judge, rule, candidates, witnesses):
+        """Choose by the rule, or what rows that were held out promise a bound of."""
+        if witnesses is None:
+            return self._best_of(judge, rule, candidates)
+        return self._promise(learned, judge, rule, candidates, witnesses)
 
     def _promise(self, learned, judge, rule, candidates, rows):
         """Find what rows that were held out promise a bound of."""
