@@ -19,6 +19,7 @@ from ._groups import (
     sensitive_values,
 )
 from ._injection import INJECTIONS, make_injection, warn_of_small_cells
+from .exceptions import OtherVersionWarning
 from .learners import make_learners, takes_sparse
 from .preprocessing import refuse_removed_columns
 from .rows import (
@@ -35,8 +36,10 @@ from .rows import (
     validate_labels,
 )
 from .triggers import BaseTrigger, choose_trigger
-from .utils import PredictByProbabilityMixin, seeded
+from .utils import PredictByProbabilityMixin, __version__, seeded, warn_user
 
+# What a pickle knows the version by that it was written under.
+VERSION_KEY = "_sklearn_bade_version"
 # Settings of student="single", and the values at which they say nothing.
 DISTILLATION_SETTINGS = {
     "hard_label_weight": 0.0,
@@ -55,6 +58,8 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
 
     __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
     __metadata_request__score = {"sample_weight": True}
+
+    _column_names = None  # of X in `fit`, where these are text
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
@@ -81,6 +86,8 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
             y = read_labels(X)
         check_same_order(X=X, y=y)
         X = self._validate_features(X, reset=True)
+        # Tools set the public attribute to None in their copies, as shap does.
+        self._column_names = getattr(self, "feature_names_in_", None)
         return X, validate_labels(X, y)
 
     def _validate_features(self, X, reset):
@@ -261,6 +268,23 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
             y = read_labels(X)
         check_same_order(X=X, y=y, sample_weight=sample_weight)
         return super().score(X, y, sample_weight)
+
+    def __getstate__(self):
+        """Note the version of this package, as scikit-learn does for its estimators."""
+        return {**super().__getstate__(), VERSION_KEY: __version__}
+
+    def __setstate__(self, state):
+        """Warn where attributes are those of another version."""
+        state = dict(state)
+        version = state.pop(VERSION_KEY, None)
+        if version != __version__:
+            warn_user(
+                f"A {type(self).__name__} was pickled under sklearn_bade "
+                f"{version or 'of an earlier version'}, and {__version__} is running. "
+                "Predictions may differ, or fail: check some that you know, or fit again.",
+                OtherVersionWarning,
+            )
+        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

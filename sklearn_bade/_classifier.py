@@ -5,7 +5,6 @@ from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from sklearn import config_context, get_config
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -25,7 +24,14 @@ from .learners import (
     warn_if_faint,
     warn_of_vanished_classes,
 )
-from .rows import check_container, drop_columns, forget_fit, is_frame, read_all
+from .rows import (
+    check_container,
+    drop_columns,
+    forget_fit,
+    is_frame,
+    name_columns,
+    read_all,
+)
 from .utils import draw_seeds, progress_bar, warn_user
 
 # Rows below which what a teacher has learned of triggers is noise.
@@ -233,7 +239,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     cut_points_ : dict of int to ndarray
         For each sensitive column that was cut, by its position among them, the ends of the
-        intervals; new data are cut there too, the outer intervals taking what lies beyond.
+        intervals; new data are cut there too. The outer intervals are open, so that the
+        least and the greatest training value are not kept.
 
     injection_rates_ : ndarray of shape (n_classes, n_groups)
         How often each class meets each group's trigger; rows sum to one. With
@@ -251,9 +258,11 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     student_ : estimator object
         The debiased model. It takes X without the sensitive columns. Of a path, its parts
-        are ``student_.base``, a fitted classifier, and ``student_.cells``, and it predicts
-        the user's labels. A single one is a classifier, or a Pipeline that ends in one, and
-        predicts class codes, the positions of labels in `classes_`.
+        are ``student_.base``, a fitted classifier, and ``student_.cells``, whose input
+        ``student_.transform`` makes and ``student_.get_feature_names_out`` names, see
+        :doc:`/explaining`; it predicts the user's labels. A single one is a classifier, or
+        a Pipeline that ends in one, and predicts class codes, the positions of labels in
+        `classes_`.
 
     teacher_ : estimator object
         The backdoored classifier, on preprocessed and stamped rows. Only if
@@ -525,7 +534,16 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             type(learned.learner),
             learned.learner.preprocessing,
             get_config()["transform_output"],
+            *self._student_columns(),
         )
+
+    def _student_columns(self):
+        """Count the columns that are left for the student, and name them; None without."""
+        names = self._column_names
+        if names is not None:
+            names = np.delete(names, self._hidden_columns)
+        n_left = self.n_features_in_ - len(self._hidden_columns)
+        return None if self._inner_shape else n_left, names
 
     def _distil(self, learners, plan, strength, seeds):
         """Take steps 3 to 5 as the paper does: a teacher, soft targets, one student."""
@@ -624,27 +642,22 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     def _student_features(self, X):
         """Check X and take away its sensitive columns, where it has them."""
-        X = self._name_columns(check_container(X, self))
+        X = check_container(X, self)
+        n_left, names = self._student_columns()
+        if names is not None and isinstance(X, np.ndarray) and X.ndim == 2:
+            # An array takes the names of the frame of `fit` that it agrees with in width.
+            if X.shape[1] == self.n_features_in_:
+                X = np.delete(X, self._hidden_columns, axis=1)
+            if X.shape[1] == n_left:
+                return name_columns(X, names)
         if is_frame(X):
             if self._lacks_sensitive_columns(X):
                 return X
         else:
-            n_left = self.n_features_in_ - len(self._hidden_columns)
             if X.shape[1] == n_left < self.n_features_in_:
                 return X
         X = self._validate_features(X, reset=False)
         return drop_columns(X, self._hidden_columns)
-
-    def _name_columns(self, X):
-        """Give an array the names of the frame of `fit` that it agrees with in width."""
-        names = getattr(self, "feature_names_in_", None)
-        if names is None or not isinstance(X, np.ndarray) or X.ndim != 2:
-            return X
-        left = np.delete(names, self._hidden_columns)
-        for agreed in (names, left):
-            if X.shape[1] == len(agreed):
-                return pd.DataFrame(X, columns=agreed).infer_objects()
-        return X
 
     def _lacks_sensitive_columns(self, X):
         """Tell whether X is the training frame without its sensitive columns."""

@@ -225,7 +225,8 @@ def find_groups(table, n_bins=None, *, cut_points=None, least=2):
     -------
     groups : Groups
         Labels are values, or tuples of values for several columns, in sorted order;
-        intervals appear as strings such as ``"(17.0, 37.0]"``, in numeric order.
+        intervals appear as strings such as ``"(17.0, 37.0]"``, in numeric order, of which
+        the outer ones are open, as in ``"(-inf, 17.0]"``.
     """
     if not table.shape[1]:
         raise ValueError("The sensitive attribute has no column.")
@@ -332,14 +333,19 @@ def _to_floats(column):
 
 
 def _find_cut_points(values, n_bins):
-    """Find quantiles; where one value is so frequent that they tie, cut beside it."""
+    """Find quantiles; where one value is so frequent that they tie, cut beside it.
+
+    The outer intervals are open: the least and the greatest value are those of single rows,
+    which a fitted model does not keep.
+    """
     values = values[~np.isnan(values)]
     ends = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
     if len(ends) > 2:
-        return ends
+        return np.array([-np.inf, *ends[1:-1], np.inf])
     distinct, counts = np.unique(values, return_counts=True)
     frequent = min(int(counts.argmax()), len(distinct) - 2)
-    return np.array([distinct[0], distinct[frequent], distinct[-1]])
+    least = distinct[0] if frequent == 0 else -np.inf
+    return np.array([least, distinct[frequent], np.inf])
 
 
 def _cut(column, ends):

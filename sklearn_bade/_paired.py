@@ -32,31 +32,33 @@ class PairedOutcomes:
     weights. `classes` are those to compare, see :class:`~sklearn_bade._outcomes.Outcomes`.
     """
 
-    def __init__(self, counts, squares=None, *, classes=None):
+    def __init__(self, counts, n_rows=None, squares=None, *, classes=None):
         self.counts = counts
         self.squares = counts if squares is None else squares
-        tables = [
-            [table.sum(axis=axis) for table in (self.counts, self.squares)]
-            for axis in (3, 2)
-        ]
+        n_rows = counts if n_rows is None else n_rows
         self.before, self.after = (
-            Outcomes(counts, counts, squares, classes=classes) for counts, squares in tables
+            Outcomes(
+                *(table.sum(axis=axis) for table in (counts, n_rows, self.squares)),
+                classes=classes,
+            )
+            for axis in (3, 2)
         )
 
     @classmethod
     def count(cls, y, before, after, groups, n_classes, n_groups, weights=None, **compared):
         """Count class codes by group code; rows of group -1 are left out."""
-        known = groups >= 0
+        known = groups >= 0 if weights is None else (groups >= 0) & (weights > 0)
         shape = n_groups, n_classes, n_classes, n_classes
         codes = groups[known], y[known], before[known], after[known]
         cells, n_cells = np.ravel_multi_index(codes, shape), int(np.prod(shape))
+        n_rows = np.bincount(cells, minlength=n_cells).reshape(shape)
         if weights is None:
-            return cls(np.bincount(cells, minlength=n_cells).reshape(shape), **compared)
-        tables = [
+            return cls(n_rows, **compared)
+        counts, squares = (
             np.bincount(cells, weights[known] ** power, n_cells).reshape(shape)
             for power in (1, 2)
-        ]
-        return cls(*tables, **compared)
+        )
+        return cls(counts, n_rows, squares, **compared)
 
     def rate_changes(self, confidence):
         """Compute changes of rates, each :class:`Change` in arrays as `Outcomes.rates`."""
@@ -110,9 +112,10 @@ class PairedOutcomes:
             before, after = self.before.disparity(name), self.after.disparity(name)
             limits = [interval(o, name, confidence) for o in (self.before, self.after)]
             correlation = _correlate(*(figures[name] for figures in drawn))
-            # Chance widens a gap that may be none, and what it adds does not cancel: of
-            # 95% intervals, .91 to .93 hold then, without this .86 to .92 (simulated).
-            if min(lower for lower, _ in limits) == 0:
+            # Chance widens a gap that may be none, and what it adds does not cancel where
+            # only one of the two may be: of 95% intervals, .91 to .93 hold then, without
+            # this .86 to .92 (simulated).
+            if (limits[0][0] == 0) != (limits[1][0] == 0):
                 correlation = min(correlation, 0.0)
             changes[name] = _change(before, after, *limits, correlation)
         return changes

@@ -5,6 +5,7 @@ Rates of groups are proportions of independent rows. Everything here is NumPy an
 """
 
 from itertools import combinations, permutations
+from numbers import Real
 
 import numpy as np
 from scipy.stats import chi2, fisher_exact, norm
@@ -23,7 +24,7 @@ LEAST_EXPECTED = 5
 
 def check_confidence(confidence):
     """Refuse a level of confidence that is none."""
-    if isinstance(confidence, str) or not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise ValueError(
             "confidence must be a number between 0 and 1, such as 0.95, got "
             f"{confidence!r}."

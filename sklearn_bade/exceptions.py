@@ -1,4 +1,4 @@
-"""Warnings of this package, each of a class of its own.
+"""Warnings and errors of this package, each of a class of its own.
 
 Filter by class where a warning is no news to you::
 
@@ -19,6 +19,8 @@ __all__ = [
     "InfrequentColumnWarning",
     "InvisibleTriggerWarning",
     "LostConstraintWarning",
+    "ModelFileError",
+    "OtherVersionWarning",
     "OwnLossWarning",
     "RowOrderWarning",
     "SingleBaselineWarning",
@@ -73,6 +75,14 @@ class InvisibleTriggerWarning(DebiasWarning):
 
 class LostConstraintWarning(DebiasWarning):
     """A demand on the classifier, such as monotony, does not hold for the student."""
+
+
+class ModelFileError(ValueError):
+    """A file of a classifier is damaged, foreign, changed, too large or too new."""
+
+
+class OtherVersionWarning(DebiasWarning):
+    """A classifier was saved or pickled under another version."""
 
 
 class OwnLossWarning(DebiasWarning):

@@ -88,7 +88,7 @@ def test_numeric_column_of_many_values_is_cut_at_quantiles():
     ages = np.arange(40.0)
     codes, groups = encode(ages, n_bins=4)
     assert np.bincount(codes).tolist() == [10, 10, 10, 10]
-    assert groups[0] == "(-0.001, 9.75]"
+    assert groups[0] == "(-inf, 9.75]"
 
 
 def test_quantile_groups_are_in_numeric_order():

@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, binomtest, chi2, chi2_contingency, norm
+from scipy.stats import binom, binomtest, chi2, chi2_contingency, fisher_exact, norm
+from scipy.stats.contingency import relative_risk
 
 from sklearn_bade import _uncertainty
 from sklearn_bade._outcomes import DISPARITIES, RATES_OF_DISPARITY, Outcomes
 from sklearn_bade._uncertainty import (
+    check_confidence,
     compared_rates,
+    difference_limits,
     equality_p_value,
     expected_disparity,
     interval,
+    rate_limits,
+    ratio_limits,
+    two_proportion_test,
     upper_limit,
 )
 
@@ -404,3 +410,163 @@ class TestInterval:
     def test_there_is_none_of_what_cannot_be_computed(self):
         outcomes = make_outcomes([[5, 5, 0, 0], [5, 5, 5, 5]])
         assert np.isnan(interval(outcomes, "average_odds")).all()
+
+
+# Hits and rows of two groups.
+pairs = st.tuples(*[st.integers(1, 80)] * 2).flatmap(
+    lambda sizes: st.tuples(*[st.tuples(st.integers(0, n), st.just(n)) for n in sizes])
+)
+# Rows and rates of two groups; of 50 rows, these are its positives, say.
+DRAWN_PAIRS = [
+    ((50, 0.8), (50, 0.65)),
+    ((50, 0.5), (50, 0.5)),
+    ((50, 0.3), (200, 0.5)),
+    ((1000, 0.543), (1000, 0.447)),
+    ((400, 0.9), (50, 0.7)),
+]
+
+
+def as_rates(pair):
+    return [(hits / n, n) for hits, n in pair]
+
+
+def draw_rates(pair, n_draws=2000, seed=0):
+    rng = np.random.RandomState(seed)
+    return [(rng.binomial(n, p, n_draws) / n, np.full(n_draws, n)) for n, p in pair]
+
+
+class TestRateLimits:
+    @few
+    @given(st.integers(1, 500), st.floats(0, 1), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+    def test_they_are_wilsons(self, n, share, confidence):
+        hits = round(share * n)
+        lower, upper = rate_limits(hits / n, n, confidence)
+        expected = binomtest(hits, n).proportion_ci(confidence, method="wilson")
+        np.testing.assert_allclose([lower, upper], [*expected], atol=1e-12)
+        assert lower <= hits / n <= upper
+
+    def test_of_no_rows_there_are_none(self):
+        lower, upper = rate_limits([np.nan, 0.5, 0.5], [0, 0, 10], 0.95)
+        assert np.isnan(lower).tolist() == np.isnan(upper).tolist() == [True, True, False]
+
+
+class TestDifferenceLimits:
+    def test_they_are_those_of_newcombes_table(self):
+        """His contrasts (a) to (h), Statistics in Medicine 17, 1998, page 877."""
+        printed = [
+            ((56, 70), (48, 80), (0.0524, 0.3339)),
+            ((9, 10), (3, 10), (0.1705, 0.8090)),
+            ((5, 56), (0, 29), (-0.0381, 0.1926)),
+            ((0, 10), (0, 20), (-0.1611, 0.2775)),
+            ((10, 10), (0, 20), (0.6791, 1.0)),
+            ((10, 10), (0, 10), (0.6075, 1.0)),
+        ]
+        for (a, n), (b, m), limits in printed:
+            found = difference_limits((a / n, n), (b / m, m), 0.95)
+            np.testing.assert_allclose(found, limits, atol=6e-5)
+
+    @few
+    @given(pairs)
+    def test_swapping_the_rates_flips_signs(self, pair):
+        first, second = as_rates(pair)
+        lower, upper = difference_limits(first, second, 0.95)
+        assert -1 <= lower <= first[0] - second[0] <= upper <= 1
+        other = difference_limits(second, first, 0.95)
+        np.testing.assert_allclose([lower, upper], [-other[1], -other[0]])
+
+    @pytest.mark.parametrize("pair", DRAWN_PAIRS)
+    def test_they_hold_in_93_to_97_of_100_draws(self, pair):
+        first, second = draw_rates(pair)
+        lower, upper = difference_limits(first, second, 0.95)
+        truth = pair[0][1] - pair[1][1]
+        assert 0.93 <= ((lower <= truth) & (truth <= upper)).mean() <= 0.97
+
+    def test_they_are_nan_where_a_rate_is(self):
+        for pair in [((np.nan, 0), (0.5, 9)), ((0.5, 9), (np.nan, 0))]:
+            assert np.isnan(difference_limits(*pair, 0.95)).all()
+            assert np.isnan(ratio_limits(*pair, 0.95)).all()
+
+
+class TestRatioLimits:
+    @few
+    @given(pairs)
+    def test_swapping_the_rates_turns_them_over(self, pair):
+        first, second = as_rates(pair)
+        lower, upper = ratio_limits(first, second, 0.95)
+        assert 0 <= lower <= upper
+        if second[0] > 0:
+            assert lower - 1e-12 <= first[0] / second[0] <= upper + 1e-12
+        if first[0] > 0 and second[0] > 0:
+            other = ratio_limits(second, first, 0.95)
+            np.testing.assert_allclose([lower, upper], [1 / other[1], 1 / other[0]])
+
+    @pytest.mark.parametrize("hits", [(450, 380), (543, 447), (300, 700)])
+    def test_of_many_rows_they_are_those_of_a_normal_logarithm(self, hits):
+        found = ratio_limits(*as_rates([(h, 1000) for h in hits]), 0.95)
+        expected = relative_risk(hits[0], 1000, hits[1], 1000).confidence_interval(0.95)
+        np.testing.assert_allclose(found, [*expected], rtol=0.01)
+
+    @pytest.mark.parametrize("pair", DRAWN_PAIRS)
+    def test_they_hold_in_93_to_97_of_100_draws(self, pair):
+        first, second = draw_rates(pair)
+        lower, upper = ratio_limits(first, second, 0.95)
+        truth = pair[0][1] / pair[1][1]
+        assert 0.93 <= ((lower <= truth) & (truth <= upper)).mean() <= 0.97
+
+    def test_a_ratio_to_zero_has_no_upper_limit(self):
+        lower, upper = ratio_limits((0.5, 20), (0.0, 20), 0.95)
+        assert np.isfinite(lower)
+        assert lower > 1
+        assert np.isposinf(upper)
+        lower, upper = ratio_limits((0.0, 20), (0.5, 20), 0.95)
+        assert lower == 0 < upper < 1
+
+
+class TestTwoProportions:
+    @few
+    @given(pairs)
+    def test_it_is_pearsons_or_fishers(self, pair):
+        (a, n), (b, m) = pair
+        p_value, name = two_proportion_test(*as_rates(pair))
+        table = np.array([[a, n - a], [b, m - b]])
+        expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+        if expected.min() < 5 - 1e-9:
+            assert name == "Fisher"
+            np.testing.assert_allclose(p_value, fisher_exact(table)[1])
+        elif expected.min() > 5 + 1e-9:
+            assert name == "Pearson"
+            np.testing.assert_allclose(
+                p_value, chi2_contingency(table, correction=False)[1], atol=1e-12
+            )
+        assert two_proportion_test(*as_rates(pair[::-1]))[0] == pytest.approx(p_value)
+
+    @pytest.mark.parametrize("rate", [0.0, 1.0])
+    def test_rates_of_nobody_or_everybody_do_not_differ(self, rate):
+        assert two_proportion_test((rate, 5000), (rate, 3000))[0] == 1
+
+    def test_a_rate_that_is_unknown_is_not_tested(self):
+        p_value, name = two_proportion_test((np.nan, 0), (0.5, 100))
+        assert np.isnan(p_value)
+        assert name == "none"
+
+    def test_of_equal_rates_one_in_twenty_is_significant(self):
+        p_values = [
+            two_proportion_test(first, second)[0]
+            for first, second in zip(
+                *[zip(*rates) for rates in draw_rates(((200, 0.4), (150, 0.4)))]
+            )
+        ]
+        assert 0.035 <= np.mean(np.array(p_values) < 0.05) <= 0.065
+
+
+class TestCheckConfidence:
+    @pytest.mark.parametrize("good", [0.5, 0.95, np.float32(0.9), 1e-6])
+    def test_a_number_between_0_and_1_passes(self, good):
+        check_confidence(good)
+
+    @pytest.mark.parametrize(
+        "bad", [0, 1, 1.5, -0.1, 95, np.nan, np.inf, "0.95", None, [0.9], True]
+    )
+    def test_all_else_is_refused(self, bad):
+        with pytest.raises(ValueError, match="confidence must be a number between 0 and 1"):
+            check_confidence(bad)

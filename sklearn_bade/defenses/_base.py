@@ -76,7 +76,12 @@ class NetDefense(PredictByProbabilityMixin, BaseEstimator):
         return to_floats(X)
 
     def _keep(self, net):
-        """Keep a fitted network, behind its preprocessing."""
+        """Keep a fitted network, behind its preprocessing, without its last gradient.
+
+        That of a batch of one row would give the row away.
+        """
+        for parameter in net.module_.parameters():
+            parameter.grad = None
         self.estimator_ = net
         if self._preprocessing is not None:
             steps = [*self._preprocessing.steps, ("classifier", net)]

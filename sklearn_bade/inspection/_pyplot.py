@@ -16,6 +16,8 @@ LEGEND_SIZES = ("medium", "small", "x-small", "xx-small")
 # A letter is about half as wide as its font is high, in fonts without serifs.
 LETTER_WIDTH = 0.55
 POINTS_PER_INCH = 72
+# Letters of a name that are shown; more would leave no room for what is named.
+LONGEST_NAME = 60
 # Lines are no shorter, however narrow the axes: words would stand one below the other.
 LEAST_LETTERS = 8
 
@@ -35,8 +37,14 @@ def make_axes(ax):
 
 
 def as_text(value):
-    """Show a value as it is: no dollar begins a formula, no underline hides a label."""
-    text = str(value).replace("$", r"\$")
+    """Show a value as it is: no dollar begins a formula, no underline hides a label.
+
+    Its middle is left out where there is no room for all of it.
+    """
+    text = str(value)
+    if len(text) > LONGEST_NAME:
+        text = f"{text[: LONGEST_NAME // 2]}…{text[-LONGEST_NAME // 2 :]}"
+    text = text.replace("$", r"\$")
     return f"\u200b{text}" if text.startswith("_") else text
 
 

@@ -3,6 +3,7 @@
 from inspect import signature
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 
 from .._injection import FEW_ROWS
@@ -33,7 +34,50 @@ FEATURE_SETTINGS = {
 }
 
 
-class OneGroupModel:
+class ClassColumns(ColumnTrigger):
+    """Append one column per class; in a frame they are called "class_0", ..."""
+
+    _prefix = "class_"
+
+
+class Cells:
+    """What cells that consist of classifiers show of themselves.
+
+    Subclasses keep `models`, the model of the groups for rows of each class, of which
+    several may be the same. The page on explaining tells how they are used.
+    """
+
+    @property
+    def classifiers(self):
+        """Fitted classifier of the groups in each class; None where there is none to tell.
+
+        One and the same may serve several classes.
+        """
+        return [model.fitted for model in self.models]
+
+    @property
+    def groups(self):
+        """What each classifier tells apart: positions in the debiaser's `groups_`."""
+        return [model.codes for model in self.models]
+
+    def features(self, X, k):
+        """Make what classifier k takes, of features as `student_.transform` makes them."""
+        return X
+
+    def get_feature_names_out(self, input_features):
+        """Name the columns of :meth:`features`."""
+        return np.asarray(input_features, dtype=object)
+
+    def group_proba(self, X):
+        """Compute the chance of each group, were the row of each class."""
+        parts = [
+            model.proba(self.features(X, k), self.n_groups)
+            for k, model in enumerate(self.models)
+        ]
+        return np.stack(parts, axis=1)
+
+
+class OneGroupModel(Cells):
     """One model of the groups that sees the class as further columns.
 
     It is best for trees, which let the class interact with every feature, and learns what
@@ -43,23 +87,29 @@ class OneGroupModel:
     def __init__(self, classifier, rows, fit):
         self.n_groups = len(rows.groups)
         self.n_classes = rows.n_classes
-        self.stamp_ = ColumnTrigger().fit(rows.X, rows.n_classes)
+        self.stamp_ = ClassColumns().fit(rows.X, rows.n_classes)
         X = self.stamp_.stamp(rows.X, rows.y)
         classifier = clone(classifier)
         widen_settings(classifier, rows.X.shape[1], self.stamp_.n_columns_)
         self.model = _GroupModel(classifier, X, rows, fit)
 
-    def group_proba(self, X):
-        """Compute the chance of each group, were the row of each class."""
-        n_samples = X.shape[0]
-        parts = [
-            self.model.proba(self.stamp_.stamp(X, np.full(n_samples, k)), self.n_groups)
-            for k in range(self.n_classes)
-        ]
-        return np.stack(parts, axis=1)
+    @property
+    def models(self):
+        """The one model, for each class."""
+        return [self.model] * self.n_classes
+
+    def features(self, X, k):
+        """Make what the classifier takes, were the rows of class k."""
+        return self.stamp_.stamp(X, np.full(X.shape[0], k))
+
+    def get_feature_names_out(self, input_features):
+        """Name the columns of :meth:`features`: those of the classes come last."""
+        names = np.asarray(input_features, dtype=object)
+        one_row = pd.DataFrame(np.zeros((1, len(names))), columns=names)
+        return np.asarray(self.features(one_row, 0).columns, dtype=object)
 
 
-class GroupModelPerClass:
+class GroupModelPerClass(Cells):
     """A model of the groups in each class.
 
     It is best for classifiers without interactions: a coefficient of the class itself
@@ -72,10 +122,6 @@ class GroupModelPerClass:
         for k in range(rows.n_classes):
             of_class = rows.take(np.flatnonzero(rows.y == k))
             self.models.append(_GroupModel(classifier, of_class.X, of_class, fit))
-
-    def group_proba(self, X):
-        """Compute the chance of each group, were the row of each class."""
-        return np.stack([model.proba(X, self.n_groups) for model in self.models], axis=1)
 
 
 class _GroupModel:

@@ -7,8 +7,9 @@ from scipy.special import softmax
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin
 
+from .._compat import check_feature_names_in
 from .._path import Answers
-from ..rows import read_all
+from ..rows import column_names, name_columns, read_all
 
 
 class PathStudent(ClassifierMixin, BaseEstimator):
@@ -43,6 +44,12 @@ class PathStudent(ClassifierMixin, BaseEstimator):
 
     transform_output : str, default="default"
         What the steps returned in training.
+
+    n_features_in_ : int or None, default=None
+        Number of columns of a table without its sensitive ones.
+
+    input_names : ndarray of shape (n_features_in_,) or None, default=None
+        Their names, where they have any; these are `feature_names_in_`.
     """
 
     def __init__(
@@ -56,6 +63,8 @@ class PathStudent(ClassifierMixin, BaseEstimator):
         learner,
         preprocessing=None,
         transform_output="default",
+        n_features_in_=None,
+        input_names=None,
     ):
         self.base = base
         self.cells = cells
@@ -66,6 +75,11 @@ class PathStudent(ClassifierMixin, BaseEstimator):
         self.learner = learner
         self.preprocessing = preprocessing
         self.transform_output = transform_output
+        self.n_features_in_ = n_features_in_
+        self.input_names = input_names
+        # Tools may set the public attribute to None, as shap does in its copies.
+        if input_names is not None:
+            self.feature_names_in_ = input_names
 
     def __sklearn_clone__(self):
         return copy(self)
@@ -81,11 +95,45 @@ class PathStudent(ClassifierMixin, BaseEstimator):
 
     def transform(self, X):
         """Make the features of base and cells from rows without sensitive columns."""
+        X = self._check_columns(X)
         if self.preprocessing is not None:
             # Steps return what was learned from, whatever is set today.
             with config_context(transform_output=self.transform_output):
                 X = self.preprocessing.transform(read_all(X))
         return self.learner.to_input(X)
+
+    def _check_columns(self, X):
+        """Give an array the names that were learned from, and refuse frames of others."""
+        if self.input_names is None:
+            return X
+        given, known = column_names(X), list(self.input_names)
+        if given is not None and given != known:
+            raise ValueError(
+                "The feature names should match those that the student learned from, in "
+                f"the same order: {known}. Got {given}."
+            )
+        return name_columns(X, known)
+
+    def get_feature_names_out(self, input_features=None):
+        """Name the features that :meth:`transform` makes.
+
+        Parameters
+        ----------
+        input_features : array-like of str or None, default=None
+            Names of the columns that `transform` takes; None takes those of `fit`, or "x0",
+            "x1", ... where it had none.
+
+        Returns
+        -------
+        feature_names_out : ndarray of str
+            Names of the features of base and cells.
+        """
+        if self.n_features_in_ is None:
+            raise AttributeError("Only the features of tables have names.")
+        names = check_feature_names_in(self, input_features)
+        if self.preprocessing is None:
+            return names
+        return self.preprocessing.get_feature_names_out(names)
 
     def predict_proba(self, X):
         """Estimate class probabilities of rows without sensitive columns."""

@@ -1,11 +1,12 @@
 """Disparities and gaps with their intervals."""
 
 from itertools import combinations
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 
 from .._groups import find_groups, sensitive_table
 from .._outcomes import DISPARITIES
@@ -16,12 +17,28 @@ from .._uncertainty import (
     ratio_limits,
     two_proportion_test,
 )
-from ..rows import as_plain_labels, check_weights
-from ._disparities import Judged
+from ..rows import check_same_order, check_weights
+from ._disparities import (
+    Judged,
+    average_absolute_odds_difference,
+    check_labels,
+    demographic_parity_difference,
+    equal_opportunity_difference,
+    equalized_odds_difference,
+)
 
 # Resamples of a metric of one's own that may fail, as one without a row of some class does,
 # before its interval would be that of other problems. Not tuned.
 MOST_UNDEFINED = 0.05
+
+
+# The package's own functions have their intervals in closed form.
+NAMES_OF_FUNCTIONS = {
+    average_absolute_odds_difference: "average_odds",
+    demographic_parity_difference: "demographic_parity",
+    equal_opportunity_difference: "equal_opportunity",
+    equalized_odds_difference: "equalized_odds",
+}
 
 
 class DisparityInterval(NamedTuple):
@@ -71,8 +88,8 @@ def disparity_interval(
 
     disparity : {"average_odds", "equalized_odds", "equal_opportunity", \
             "demographic_parity"} or callable, default="average_odds"
-        What to compute. A callable is called as ``disparity(y_true, y_pred,
-        sensitive_features=...)``, with `sample_weight` if that is given, and returns a
+        What to compute. A callable, other than this package's own, is called as
+        ``disparity(y_true, y_pred, sensitive_features=...)``, with `sample_weight` if that is given, and returns a
         float. `y_pred` may then be whatever it takes, scores for instance.
 
     confidence : float, default=0.95
@@ -116,8 +133,15 @@ def disparity_interval(
     """
     check_confidence(confidence)
     if callable(disparity):
+        disparity = NAMES_OF_FUNCTIONS.get(disparity, disparity)
+    if callable(disparity):
+        if pos_label is not None or min_rows != 1:
+            raise ValueError(
+                "pos_label and min_rows are for the named disparities; give a callable "
+                "what it needs by functools.partial."
+            )
         rows = y_true, y_pred, sensitive_features, sample_weight
-        return _resampled_interval(disparity, *rows, confidence, n_resamples, random_state)
+        return _resampled_interval(disparity, rows, confidence, n_resamples, random_state)
     if disparity not in DISPARITIES:
         raise ValueError(
             f"disparity must be a function or one of {sorted(DISPARITIES)}, got "
@@ -134,23 +158,14 @@ def disparity_interval(
     return DisparityInterval(value, *map(float, interval(outcomes, disparity, confidence)))
 
 
-def _resampled_interval(
-    metric, y_true, y_pred, sensitive_features, weights, confidence, n_resamples, seed
-):
+def _resampled_interval(metric, rows, confidence, n_resamples, seed):
     """Draw rows again within each group and class, and take quantiles of a metric."""
-    table = sensitive_table(sensitive_features)
-    y_true, y_pred = as_plain_labels(y_true, "y_true"), np.asarray(y_pred)
-    weights = None if weights is None else check_weights(weights)
-    strata = find_groups(table.assign(_y=y_true), least=1).codes
-    members = [np.flatnonzero(strata == s) for s in np.unique(strata)]
-
-    def compute(rows):
-        given = {} if weights is None else {"sample_weight": weights[rows]}
-        groups = table.iloc[rows].reset_index(drop=True)
-        groups = groups.iloc[:, 0] if groups.shape[1] == 1 else groups
-        return float(metric(y_true[rows], y_pred[rows], sensitive_features=groups, **given))
-
-    value = compute(np.arange(len(y_true)))
+    if not isinstance(n_resamples, Integral) or n_resamples < 2:
+        raise ValueError(f"n_resamples must be a whole number over 1, got {n_resamples!r}.")
+    compute, members = _prepare(metric, *rows)
+    value = compute(np.arange(sum(map(len, members))))
+    if not np.isfinite(value):
+        return DisparityInterval(value, np.nan, np.nan)
     rng = check_random_state(seed)
     draws = np.array(
         [
@@ -159,18 +174,43 @@ def _resampled_interval(
         ]
     )
     is_known = np.isfinite(draws)
-    if np.isfinite(value) and is_known.mean() < 1 - MOST_UNDEFINED:
+    if is_known.mean() < 1 - MOST_UNDEFINED:
         raise ValueError(
             f"{getattr(metric, '__name__', metric)!r} gave no finite number for "
             f"{np.sum(~is_known)} of {n_resamples} resamples, so there is no interval. "
             "Some group has too few rows; leave it out, or join it with another one."
         )
-    if not np.isfinite(value):
-        return DisparityInterval(value, np.nan, np.nan)
     tail = (1 - confidence) / 2
-    return DisparityInterval(
-        value, *map(float, np.quantile(draws[is_known], [tail, 1 - tail]))
+    limits = np.quantile(draws[is_known], [tail, 1 - tail])
+    return DisparityInterval(value, *map(float, limits))
+
+
+def _prepare(metric, y_true, y_pred, sensitive_features, weights):
+    """Check rows once; return a function of their positions, and those of each stratum.
+
+    Rows of unknown group are strata too, one for each class.
+    """
+    check_same_order(
+        y_true=y_true,
+        y_pred=y_pred,
+        sensitive_features=sensitive_features,
+        sample_weight=weights,
     )
+    table = sensitive_table(sensitive_features)
+    y_true, y_pred = check_labels(y_true, "y_true"), np.asarray(y_pred)
+    weights = None if weights is None else check_weights(weights)
+    check_consistent_length(table, y_true, y_pred, weights)
+    classes = np.unique(y_true, return_inverse=True)[1]
+    strata = find_groups(table, least=1).codes * (classes.max() + 1) + classes
+    is_single = table.shape[1] == 1
+    values = table.iloc[:, 0].to_numpy() if is_single else table
+
+    def compute(rows):
+        given = {} if weights is None else {"sample_weight": weights[rows]}
+        drawn = values[rows] if is_single else values.iloc[rows].reset_index(drop=True)
+        return float(metric(y_true[rows], y_pred[rows], sensitive_features=drawn, **given))
+
+    return compute, [np.flatnonzero(strata == s) for s in np.unique(strata)]
 
 
 def group_gaps(

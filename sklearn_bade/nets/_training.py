@@ -59,7 +59,20 @@ def train_under(net, mixin, X, y, companions, sample_weight, *, seed, attributes
     draws = net.train_split is not None or not isinstance(X, np.ndarray)
     with seeded(seed, net.device, numpy=draws), plain_torch():
         trained.fit_stage(X, y, companions, own_loss=has_own_loss(net), **stage)
+    _forget_batches(trained)
     return trained.leave_stage()
+
+
+def _forget_batches(net):
+    """Drop what the last batches have left beside the weights.
+
+    The gradient of a batch of one row gives the row away, and optimizers keep a mean of
+    gradients. Nothing that predicts needs them; whoever trains on starts with an optimizer
+    that has seen nothing yet.
+    """
+    for _, parameter in net.get_all_learnable_params():
+        parameter.grad = None
+    net.optimizer_.state.clear()
 
 
 def train_net(

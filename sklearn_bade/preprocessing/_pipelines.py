@@ -57,7 +57,7 @@ def _column_transformers(estimator):
 
 def join_pipeline(preprocessing, to_input, classifier):
     """Put fitted steps, a cast of what they return, and a fitted classifier together."""
-    cast = FunctionTransformer(to_input)
+    cast = FunctionTransformer(to_input, feature_names_out="one-to-one")
     return Pipeline(
         [*preprocessing.steps, (to_input.__name__, cast), ("classifier", classifier)]
     )

@@ -28,6 +28,10 @@ class TableReader(TransformerMixin, BaseEstimator):
     and days. All else is text, compared by value: 1, 1.0 and "1" are one category. Values
     in fewer than ten rows, and none that is kept by name, are one category together.
 
+    Numbers that hardly any row has are not kept either: of a column of two, one of which
+    is rarer than that, it is read whether a row has the rarer one, and a column that fewer
+    rows have a value in counts as empty.
+
     Attributes
     ----------
     kinds_ : dict of str to str
@@ -35,6 +39,10 @@ class TableReader(TransformerMixin, BaseEstimator):
 
     categories_ : dict of str to list of str
         Values of each column of categories that are kept.
+
+    usual_ : dict of str to float
+        The frequent value of each column of numbers whose other one is rare; NaN for
+        columns that count as empty.
     """
 
     def fit(self, X, y=None):
@@ -47,11 +55,18 @@ class TableReader(TransformerMixin, BaseEstimator):
             for name, kind in self.kinds_.items()
             if kind == "category"
         }
+        usual = {
+            name: _find_usual(_READERS[kind](frame[name], name))
+            for name, kind in self.kinds_.items()
+            if kind != "category"
+        }
+        self.usual_ = {name: value for name, value in usual.items() if value is not None}
         self._warn_of_infrequent(len(frame))
         return self
 
     def _warn_of_infrequent(self, n_rows):
         ids = [name for name, kept in self.categories_.items() if kept == [INFREQUENT]]
+        ids += [name for name, value in self.usual_.items() if np.isnan(value)]
         if ids and n_rows >= LEAST_ROWS_OF_CATEGORY:
             warn_user(
                 f"No value occurs in {LEAST_ROWS_OF_CATEGORY} rows or more of "
@@ -77,7 +92,11 @@ class TableReader(TransformerMixin, BaseEstimator):
         kind = self.kinds_[name]
         if kind == "category":
             return _match(_to_texts(column), self.categories_[name])
-        return _READERS[kind](column, name)
+        numbers = _READERS[kind](column, name)
+        if name not in self.usual_:
+            return numbers
+        is_known = ~np.isnan(numbers) & ~np.isnan(self.usual_[name])
+        return np.where(is_known, numbers != self.usual_[name], np.nan)
 
     def get_feature_names_out(self, input_features=None):
         """Name the columns, as they were named."""
@@ -137,6 +156,15 @@ def _frequent_values(column):
     kept = counts.index[counts >= LEAST_ROWS_OF_CATEGORY]
     rest = [INFREQUENT] if len(kept) < len(counts) else []
     return sorted(kept) + rest
+
+
+def _find_usual(numbers):
+    """Find the value that all rows but a few have; NaN where few have any, else None."""
+    values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    if 0 < counts.sum() < LEAST_ROWS_OF_CATEGORY <= len(numbers):
+        return np.nan
+    is_usual = counts >= LEAST_ROWS_OF_CATEGORY
+    return float(values[is_usual][0]) if len(values) == 2 and is_usual.sum() == 1 else None
 
 
 def _to_texts(column):

@@ -11,6 +11,7 @@ from ._checks import (
     validate_labels,
 )
 from ._containers import (
+    COLUMN_PREFIX,
     append_columns,
     column_names,
     drop_columns,
@@ -18,6 +19,7 @@ from ._containers import (
     greatest_value,
     is_frame,
     like,
+    name_columns,
     row_slices,
     set_columns,
     take_rows,
@@ -26,6 +28,7 @@ from ._lazy import LazyRows, is_dataset, open_dataset, read_all, read_labels
 from ._rows import Rows, drop_weightless, kind_of
 
 __all__ = [
+    "COLUMN_PREFIX",
     "LazyRows",
     "Rows",
     "append_columns",
@@ -44,6 +47,7 @@ __all__ = [
     "is_frame",
     "kind_of",
     "like",
+    "name_columns",
     "open_dataset",
     "read_all",
     "read_labels",

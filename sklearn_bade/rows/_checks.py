@@ -19,6 +19,9 @@ from .._compat import is_tensor
 from ._containers import column_names, frame_to_pandas, is_frame
 from ._lazy import LazyRows, is_dataset, open_dataset
 
+# Weights that are as far from one as this or further are measured by the greatest.
+SMALLEST_WEIGHT = 1e-100
+
 
 def forget_fit(estimator):
     """Drop what an earlier fit left, so that a failed fit leaves none of it."""
@@ -159,6 +162,10 @@ def check_weights(sample_weight):
             f"finite sum; the least is {weights.min()}, the greatest {weights.max()}. "
             "Negative values and NaN are no weights."
         )
+    # Only ratios of weights matter, and squares of these must be numbers.
+    greatest = weights.max(initial=0)
+    if greatest and not SMALLEST_WEIGHT < greatest < 1 / SMALLEST_WEIGHT:
+        return weights / greatest
     return weights
 
 

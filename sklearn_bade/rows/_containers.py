@@ -80,7 +80,14 @@ def like(values, X):
     return np.asarray(values, dtype=X.dtype if X.dtype.kind == "f" else of_integers)
 
 
-def append_columns(X, columns):
+def name_columns(X, names):
+    """Make an array of as many columns a pandas frame; leave all else as it is."""
+    if not isinstance(X, np.ndarray) or X.ndim != 2 or X.shape[1] != len(names):
+        return X
+    return pd.DataFrame(X, columns=names).infer_objects()
+
+
+def append_columns(X, columns, prefix=COLUMN_PREFIX):
     """Append numeric columns on the right; in a frame they are called "trigger_0", ..."""
     if is_tensor(X):
         wide = X.new_empty((len(X), X.shape[1] + columns.shape[1]))
@@ -89,11 +96,11 @@ def append_columns(X, columns):
     if issparse(X):
         return hstack([X, csr_array(columns)], format="csr")
     if isinstance(X, pd.DataFrame):
-        names = _fresh_names(X.columns, columns.shape[1])
+        names = _fresh_names(X.columns, columns.shape[1], prefix)
         return pd.concat([X, pd.DataFrame(columns, index=X.index, columns=names)], axis=1)
     if is_frame(X):
         frame = nw.from_native(X, eager_only=True)
-        names = _fresh_names(frame.columns, columns.shape[1])
+        names = _fresh_names(frame.columns, columns.shape[1], prefix)
         return frame.with_columns(*_series(frame, names, columns.T)).to_native()
     return np.concatenate([X, like(columns, X)], axis=1)
 
@@ -141,12 +148,11 @@ def _series(frame, names, columns):
     ]
 
 
-def _fresh_names(taken, n_names):
+def _fresh_names(taken, n_names, prefix):
     """Name columns; as text only where the others are, which scikit-learn demands."""
     if not all(isinstance(name, str) for name in taken):
         start = 1 + max((name for name in taken if isinstance(name, int)), default=-1)
         return list(range(start, start + n_names))
-    prefix = COLUMN_PREFIX
     while any(name.startswith(prefix) for name in taken):
         prefix = f"_{prefix}"
     return [f"{prefix}{i}" for i in range(n_names)]

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, fit_context
 from .._groups import locate_columns
-from ..rows import append_columns, is_frame, like, set_columns
+from ..rows import COLUMN_PREFIX, append_columns, is_frame, like, set_columns
 from ._base import BaseTrigger
 
 
@@ -46,6 +46,7 @@ class ColumnTrigger(BaseTrigger):
     """
 
     _parameter_constraints: dict = {"scale": [Interval(Real, 0, None, closed="neither")]}
+    _prefix = COLUMN_PREFIX  # of the names of appended columns, where others have names
 
     def __init__(self, *, scale=1.0):
         self.scale = scale
@@ -61,7 +62,8 @@ class ColumnTrigger(BaseTrigger):
         no_trigger = np.zeros((1, self.n_columns_))  # the last row, which -1 refers to
         table = np.concatenate([self.patterns_, no_trigger])
         is_numeric = not issparse(X) and not is_frame(X)
-        return append_columns(X, (like(table, X) if is_numeric else table)[codes])
+        columns = (like(table, X) if is_numeric else table)[codes]
+        return append_columns(X, columns, self._prefix)
 
 
 class ValueTrigger(BaseTrigger):

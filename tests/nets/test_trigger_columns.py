@@ -46,6 +46,9 @@ def mean_shift(teacher, trigger, X):
 def test_the_given_net_is_left_alone():
     net, *problem = make_problem()
     state, history, module = state_of(net), list(net.history), net.module_
+    # Nets of this package keep no gradient; one of the user's own may.
+    for parameter in module.parameters():
+        parameter.grad = torch.rand_like(parameter)
     grads = [p.grad.clone() for p in module.parameters()]
     before = log_probabilities(net, problem[1])
     learn_trigger_columns(net, *problem)

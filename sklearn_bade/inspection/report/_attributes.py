@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from ..._groups import Groups, find_groups, sensitive_table, sensitive_values
 from ...preprocessing import open_fitted
-from ...rows import check_same_order
 
 # What joins the names of attributes whose combinations are groups.
 INTERSECTION = " and "
@@ -34,60 +34,78 @@ class Attribute:
         return int(np.sum(~self.groups.is_known))
 
 
-def read_attributes(values, cut_points=None):
+def read_attributes(values, cut_points=None, *, are_own=True):
     """Make groups of each sensitive column, and of all columns together.
 
-    `cut_points` says where other rows were cut, by the position of the column.
+    `cut_points` says where training has cut columns, by their position; `are_own` that
+    these are the columns of training. Columns of numbers that a user has given are cut
+    there too, unless they hold two values, which stand for groups of their own.
     """
     table = sensitive_table(values)
-    names = [_name(column, i, table.shape[1]) for i, column in enumerate(table.columns)]
-    given = cut_points or {}
+    ends = {
+        i: points
+        for i, points in (cut_points or {}).items()
+        if i < table.shape[1] and (are_own or _may_be_cut(table.iloc[:, i]))
+    }
+    names = _names(table.columns)
     attributes = []
     for i, name in enumerate(names):
-        ends = {0: given[i]} if i in given else None
-        groups = find_groups(table.iloc[:, [i]], cut_points=ends, least=1)
+        own_ends = {0: ends[i]} if i in ends else None
+        groups = find_groups(table.iloc[:, [i]], cut_points=own_ends, least=1)
         attributes.append(Attribute(name, groups))
-    if len(names) > 1:
-        ends = {
-            **given,
-            **{
-                i: a.groups.cut_points[0]
-                for i, a in enumerate(attributes)
-                if a.groups.cut_points
-            },
-        }
+    is_known = np.logical_and.reduce([each.groups.is_known for each in attributes])
+    if len(names) > 1 and is_known.any():
+        cuts = [each.groups.cut_points for each in attributes]
+        ends = {i: each[0] for i, each in enumerate(cuts) if each}
         groups = find_groups(table, cut_points=ends, least=1)
         attributes.append(Attribute(INTERSECTION.join(names), groups))
     return attributes
 
 
-def _name(column, position, n_columns):
-    """Name an attribute after its column, if that has a name."""
-    if isinstance(column, str):
-        return column
-    return "sensitive attribute" + (f" {position}" if n_columns > 1 else "")
+def _may_be_cut(column):
+    return pd.api.types.is_numeric_dtype(column) and column.nunique() > 2
 
 
-def find_sensitive_values(estimators, X, y, sensitive_features, sensitive_columns):
+def _names(columns):
+    """Name attributes after their columns, if these have names, and no two alike."""
+    several = len(columns) > 1
+    names = [
+        column
+        if isinstance(column, str)
+        else "sensitive attribute" + (f" {i}" if several else "")
+        for i, column in enumerate(columns)
+    ]
+    return [
+        name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names)
+    ]
+
+
+def find_sensitive_values(estimators, X, sensitive_features, sensitive_columns):
     """Find sensitive values of rows, and where training has cut them.
 
     They are those given, or columns of X, named here or by the first of the estimators that
-    names any.
+    names any; what comes before that one in a pipeline is applied to X.
+
+    Returns
+    -------
+    values, cut_points : array-like or dataframe, and dict or None
+        Values, and where training has cut them.
+
+    are_own : bool
+        Whether these are the very columns of training.
     """
     opened = [open_fitted(estimator, None)[0] for estimator in estimators]
-    cut_points = next(
-        (e.cut_points_ for e in opened if getattr(e, "cut_points_", None)), None
+    cuts = [getattr(each, "cut_points_", None) for each in opened]
+    cut_points = next(filter(None, cuts), None)
+    if sensitive_features is not None:
+        return sensitive_features, cut_points, False
+    if sensitive_columns is not None:
+        return sensitive_values(X, sensitive_columns), cut_points, False
+    for estimator, debiaser, ends in zip(estimators, opened, cuts):
+        columns = getattr(debiaser, "sensitive_columns", None)
+        if columns is not None:
+            return sensitive_values(open_fitted(estimator, X)[1], columns), ends, True
+    raise ValueError(
+        "No sensitive attribute was given; pass sensitive_features, or name columns of "
+        "X by sensitive_columns."
     )
-    if sensitive_features is None:
-        columns = sensitive_columns
-        if columns is None:
-            named = (getattr(each, "sensitive_columns", None) for each in opened)
-            columns = next((each for each in named if each is not None), None)
-        sensitive_features = sensitive_values(X, columns)
-    if sensitive_features is None:
-        raise ValueError(
-            "No sensitive attribute was given; pass sensitive_features, or name columns of "
-            "X by sensitive_columns."
-        )
-    check_same_order(X=X, y=y, sensitive_features=sensitive_features)
-    return sensitive_features, cut_points

@@ -85,6 +85,9 @@ class Counts:
     n_unknown : int
         Rows whose group is unknown.
 
+    cut_points : dict
+        Where columns were cut.
+
     outcomes : dict of str to Outcomes
         By model.
 
@@ -101,6 +104,7 @@ class Counts:
     attribute: str
     groups: list
     n_unknown: int
+    cut_points: dict
     outcomes: dict
     has_truth: bool
     pairs: dict = field(default_factory=dict)
@@ -123,7 +127,14 @@ def count(attribute, judgements, score_bins):
     has_truth = judgements.y is not None
     y = judgements.y if has_truth else np.zeros(len(codes), dtype=int)
     compared = {"classes": judgements.compared}
-    counts = Counts(attribute.name, groups.names, attribute.n_unknown, {}, has_truth)
+    counts = Counts(
+        attribute.name,
+        groups.names,
+        attribute.n_unknown,
+        groups.cut_points,
+        {},
+        has_truth,
+    )
     first = next(iter(judgements.decided))
     for model, decided in judgements.decided.items():
         counts.outcomes[model] = Outcomes.count(
@@ -171,6 +182,8 @@ def _bin(scores, is_of_class, codes, n_groups, weights, ends):
 
 def _median(values, weights):
     """Compute the weighed median: half the weight lies at or below it."""
+    if not weights.any():
+        return np.nan
     order = np.argsort(values)
     below = np.cumsum(weights[order])
     return values[order][np.searchsorted(below, below[-1] / 2)]

@@ -2,12 +2,11 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ..._groups import find_groups, sensitive_table
-from ...rows import column_names, frame_to_pandas, is_frame
-from ._attributes import find_sensitive_values
+from ...rows import check_same_order, column_names, frame_to_pandas, is_frame
+from ._attributes import find_sensitive_values, read_attributes
 
 # What log-odds are cut at, since probabilities of 0 and 1 have infinite ones.
 LEAST_PROBABILITY = 1e-6
@@ -72,11 +71,11 @@ def decided_otherwise(
     ['gained', 'lost']
     """
     labels, k = _shared_labels(before, after, pos_label)
-    values, cut_points = find_sensitive_values(
-        [after, before], X, None, sensitive_features, sensitive_columns
-    )
-    groups = find_groups(sensitive_table(values), cut_points=cut_points, least=1)
+    found = find_sensitive_values([after, before], X, sensitive_features, sensitive_columns)
+    check_same_order(X=X, sensitive_features=found[0])
+    groups = read_attributes(found[0], found[1], are_own=found[2])[-1].groups
     said = [np.asarray(model.predict(X)) for model in (before, after)]
+    check_consistent_length(groups.codes, *said)
     proba = [model.predict_proba(X)[:, k] for model in (before, after)]
     rows = np.flatnonzero(said[0] != said[1])
     names = np.array([*groups.names, None], dtype=object)
@@ -86,7 +85,7 @@ def decided_otherwise(
     return pd.DataFrame(
         {
             "position": rows,
-            "group": names[groups.codes[rows]],
+            "group": pd.Series(names[groups.codes[rows]], index, dtype=object),
             "before": said[0][rows],
             "after": said[1][rows],
             "proba_before": proba[0][rows],
@@ -252,6 +251,8 @@ def _shared_labels(before, after, pos_label):
     """Find the labels of both models, and the position of the favourable one."""
     for model in (before, after):
         check_is_fitted(model)
+        if not hasattr(model, "predict_proba"):
+            raise ValueError(f"{model!r} has no predict_proba to compare by.")
     labels, others = (np.asarray(model.classes_) for model in (before, after))
     if labels.tolist() != others.tolist():
         raise ValueError(

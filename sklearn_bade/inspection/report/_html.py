@@ -162,7 +162,12 @@ def _rates(report, attribute, label):
     for group, model in product(*order):
         part = _select(table, group=group, model=model)
         part = part.set_index("rate")
-        figures = [_figure(*part.loc[kind, ["value", "lower", "upper"]]) for kind in kinds]
+        figures = [
+            _figure(*part.loc[kind, ["value", "lower", "upper"]])
+            if kind in part.index
+            else _cell("")
+            for kind in kinds
+        ]
         is_small = bool(part["is_small"].iloc[0])
         rows.append([_text(group, is_small), _text(model), *figures])
     title = "<h3>Rates of each group</h3>"
@@ -176,8 +181,9 @@ def _impact(report, attribute, label):
         of_kind = _select(table, rate=kind)
         order = of_kind["group"].unique().tolist(), report.models_
         rows = [
-            _impact_row(_select(of_kind, group=group, model=model).iloc[0])
+            _impact_row(row)
             for group, model in product(*order)
+            for _, row in _select(of_kind, group=group, model=model).iterrows()
         ]
         header = ["group", "model", "impact ratio", "compared with", "p", "four fifths"]
         parts += [f"<h3>Impact ratios: {RATE_NAMES[kind]}</h3>", _table(header, rows)]
@@ -230,6 +236,8 @@ def _gaps(report, attribute, label):
         for _, row in table.iterrows()
     ]
     header = ["groups", "model", "rate", "gap", "ratio", "p", "test"]
+    if not rows:
+        return ""
     return _details("All pairs of groups", _table(header, rows))
 
 

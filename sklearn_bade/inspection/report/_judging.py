@@ -2,6 +2,7 @@
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
@@ -27,15 +28,14 @@ def name_models(estimator):
         if not models:
             raise ValueError("estimator is an empty dict; give at least one model.")
     else:
-        control = find_control(estimator)
         models = {ONLY_MODEL: estimator}
-        if control is not None:
-            models = {CONTROL: control, DEBIASED: estimator}
+    _check_names(models)
     for name, model in models.items():
         if not is_classifier(model):
             raise ValueError(f"The model {name!r}, {model!r}, is not a classifier.")
         check_is_fitted(model)
-    return models
+    control = None if isinstance(estimator, dict) else find_control(estimator)
+    return models if control is None else {CONTROL: control, DEBIASED: estimator}
 
 
 def find_control(estimator):
@@ -46,9 +46,10 @@ def find_control(estimator):
         return control and Pipeline([*estimator.steps[:-1], (name, control)])
     if hasattr(estimator, "best_estimator_"):
         return find_control(estimator.best_estimator_)
+    if not isinstance(estimator, BaseDebiasClassifier):
+        return None
     fitted = getattr(estimator, "estimator_", estimator)  # that of a search
-    has_path = isinstance(getattr(fitted, "student_", None), PathStudent)
-    return estimator.with_strength(0) if has_path else None
+    return estimator.with_strength(0) if isinstance(fitted.student_, PathStudent) else None
 
 
 def describe_decision(estimator):
@@ -57,29 +58,47 @@ def describe_decision(estimator):
         return describe_decision(estimator.best_estimator_)
     if isinstance(estimator, Pipeline):
         return describe_decision(estimator[-1])
-    if getattr(estimator, "selection_rate", None) is not None:
+    if isinstance(estimator, (FixedThresholdClassifier, TunedThresholdClassifierCV)):
+        return _describe_threshold(estimator)
+    if not isinstance(estimator, BaseDebiasClassifier):
+        return "what its predict says"
+    if estimator.selection_rate is not None:
         share = f"{estimator.selection_rate:.4g}"
         return f"the share {share} of the rows that is likeliest of the greater label"
-    threshold = getattr(estimator, "threshold", None)
-    threshold = getattr(estimator, "best_threshold_", threshold)
-    if threshold is not None and not isinstance(threshold, str):
-        return f"the greater label where its probability is at least {threshold:.4g}"
-    if getattr(estimator, "cost_matrix", None) is not None:
+    if estimator.threshold is not None:
+        at_least = f"{estimator.threshold:.4g}"
+        return f"the greater label where its probability is at least {at_least}"
+    if estimator.cost_matrix is not None:
         return f"the least expected cost, with cost_matrix={estimator.cost_matrix!r}"
-    if isinstance(estimator, BaseDebiasClassifier):
-        return "the label of the greatest probability"
-    return "what its predict says"
+    return "the label of the greatest probability"
+
+
+def _describe_threshold(estimator):
+    """Describe scikit-learn's wrappers, which shift the threshold of a classifier."""
+    threshold = getattr(estimator, "best_threshold_", None)
+    if threshold is None:
+        threshold = estimator.threshold
+    if isinstance(threshold, str):
+        return f"its threshold is {threshold!r}"
+    label = getattr(estimator, "pos_label", None)
+    label = estimator.classes_[-1] if label is None else label
+    method = estimator.response_method
+    if method == "auto":
+        has_proba = hasattr(estimator.estimator_, "predict_proba")
+        method = "predict_proba" if has_proba else "decision_function"
+    return f"{label} where its {method} is at least {threshold:.4g}"
 
 
 def ask(models, X, y, sample_weight, pos_label):
     """Ask models about rows."""
+    check_same_order(X=X, y=y, sample_weight=sample_weight)
     predictions = {name: model.predict(X) for name, model in models.items()}
     scores = {
         name: (np.asarray(model.classes_), model.predict_proba(X))
         for name, model in models.items()
         if hasattr(model, "predict_proba")
     }
-    classes = [c for known, _ in scores.values() for c in known.tolist()]
+    classes = [np.asarray(m.classes_) for m in models.values() if hasattr(m, "classes_")]
     return judge(y, predictions, scores, sample_weight, pos_label, classes)
 
 
@@ -90,6 +109,7 @@ def read(y_true, predictions, y_score, sample_weight, pos_label):
         y_score = {} if y_score is None else {ONLY_MODEL: y_score}
     if not predictions:
         raise ValueError("y_pred is an empty dict; give the predictions of one model.")
+    _check_names(predictions)
     unknown = set(y_score or {}) - set(predictions)
     if unknown:
         raise ValueError(
@@ -103,22 +123,33 @@ def read(y_true, predictions, y_score, sample_weight, pos_label):
 def judge(y_true, predictions, scores, sample_weight, pos_label, classes):
     """Check what was said, and put it into codes.
 
-    `scores` are pairs of labels, or None for all of them in order, and their scores.
+    `scores` are pairs of labels, or None for all of them in order, and their scores;
+    `classes` further labels that models know.
     """
-    check_same_order(y_true=y_true, sample_weight=sample_weight, **_by_text(predictions))
+    check_same_order(
+        y_true=y_true,
+        sample_weight=sample_weight,
+        **{f"the predictions of {name!r}": rows for name, rows in predictions.items()},
+        **{f"the scores of {name!r}": rows for name, (_, rows) in scores.items()},
+    )
     truth = None if y_true is None else check_labels(y_true, "y_true")
     said = {
         name: check_labels(values, f"the predictions of {name!r}")
         for name, values in predictions.items()
     }
     weights = None if sample_weight is None else check_weights(sample_weight)
-    check_consistent_length(truth, weights, *said.values())
+    all_scores = [rows for _, rows in scores.values()]
+    check_consistent_length(truth, weights, *said.values(), *all_scores)
+    if weights is not None and not weights.any():
+        raise ValueError("sample_weight is zero in every row; nothing can be counted.")
+    values = [*classes, *said.values()]
+    if truth is not None:
+        values.insert(0, truth)
+    for other in values[1:]:
+        _check_kind(values[0], other)
     if truth is not None:
         for labels in said.values():
             check_shared_labels(truth, labels)
-    values = [*said.values()] if truth is None else [truth, *said.values()]
-    if classes:
-        values.append(np.array(classes, dtype=values[0].dtype))
     labels = np.unique(np.concatenate(values))
     compared = find_compared(labels, pos_label)
     return Judgements(
@@ -172,5 +203,19 @@ def _align(name, score_labels, scores, labels, compared):
     return aligned
 
 
-def _by_text(predictions):
-    return {f"the predictions of {name!r}": rows for name, rows in predictions.items()}
+def _check_kind(some, others):
+    """Refuse labels of which some are text and others are not."""
+    are_texts = [isinstance(labels.tolist()[0], str) for labels in (some, others)]
+    if are_texts[0] != are_texts[1]:
+        raise ValueError(
+            f"There are labels of different kinds, {some.tolist()[0]!r} and "
+            f"{others.tolist()[0]!r}. "
+            "Predictions may be codes where others are text: turn them into labels first."
+        )
+
+
+def _check_names(given):
+    """Refuse names of models that tables and pages could not show."""
+    wrong = [name for name in given if not isinstance(name, str)]
+    if wrong:
+        raise ValueError(f"Names of models must be text, got {wrong[0]!r}.")

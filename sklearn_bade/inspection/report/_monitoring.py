@@ -26,6 +26,7 @@ def compare_counts(before, after, labels, confidence):
         if counts.attribute not in later:
             continue
         pair = counts, later[counts.attribute]
+        _check_cuts(*pair)
         for model in counts.outcomes:
             if model in pair[1].outcomes:
                 rows += _compare_model(*pair, model, labels, confidence)
@@ -36,10 +37,23 @@ def compare_counts(before, after, labels, confidence):
             "sensitive attributes the same names."
         )
     table = pd.DataFrame(rows, columns=COLUMNS)
-    families = table.groupby(["model", "attribute"], sort=False, dropna=False)["p_value"]
+    families = table.groupby("attribute", sort=False)["p_value"]
     table["p_adjusted"] = families.transform(lambda p: adjust(p.to_numpy(dtype=float)))
     table["moved"] = table["p_adjusted"] < 1 - confidence
     return table.sort_values("p_adjusted", kind="stable", ignore_index=True)
+
+
+def _check_cuts(before, after):
+    """Refuse groups that are intervals of a column which was cut at different points."""
+    cuts = [
+        {i: np.round(ends, 12).tolist() for i, ends in each.cut_points.items()}
+        for each in (before, after)
+    ]
+    if cuts[0] != cuts[1]:
+        raise ValueError(
+            f"{before.attribute} was cut at {cuts[0]} in one report and at {cuts[1]} in "
+            "the other, so the groups are not the same. Give groups as text, cut alike."
+        )
 
 
 def adjust(p_values):
@@ -81,7 +95,10 @@ def _compare_model(before, after, model, labels, confidence):
             rows += _compare_scores(
                 {**of_label, "figure": "mean score"}, *bins, places, confidence
             )
-    for name in shown_disparities(before):
+    # A disparity is that of the worst label, so both must compare the same.
+    sets = [each.outcomes[model].compared_classes() for each in (before, after)]
+    is_same = len(labels) == len(sets[0]) == len(sets[1])
+    for name in shown_disparities(before) if is_same else []:
         if name in shown_disparities(after):
             outcomes = [each.outcomes[model] for each in (before, after)]
             values = [each.disparity(name) for each in outcomes]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_consistent_length, check_random_state
 
+from ..._groups import sensitive_table
 from ..._uncertainty import check_confidence
 from ...rows import check_same_order
 from .._group_rates import GroupRatesDisplay
@@ -174,15 +175,15 @@ class FairnessReport:
             are invalid.
         """
         models = name_models(estimator)
-        values, cut_points = find_sensitive_values(
-            models.values(), X, y, sensitive_features, sensitive_columns
+        found = find_sensitive_values(
+            models.values(), X, sensitive_features, sensitive_columns
         )
+        check_same_order(X=X, y=y, sensitive_features=found[0], time=time)
         judgements = ask(models, X, y, sample_weight, pos_label)
         notes = _describe_decisions(models)
         return cls._make(
             judgements,
-            values,
-            cut_points,
+            read_attributes(found[0], found[1], are_own=found[2]),
             time,
             notes,
             confidence=confidence,
@@ -240,11 +241,14 @@ class FairnessReport:
             The report.
         """
         judgements = read(y_true, y_pred, y_score, sample_weight, pos_label)
-        check_same_order(y_true=y_true, sensitive_features=sensitive_features)
+        given = y_pred if isinstance(y_pred, dict) else {"": y_pred}
+        named = {f"y_pred {name}".strip(): rows for name, rows in given.items()}
+        check_same_order(
+            y_true=y_true, **named, sensitive_features=sensitive_features, time=time
+        )
         return cls._make(
             judgements,
-            sensitive_features,
-            None,
+            read_attributes(sensitive_features),
             time,
             [],
             confidence=confidence,
@@ -256,12 +260,11 @@ class FairnessReport:
         )
 
     @classmethod
-    def _make(cls, judgements, values, cut_points, time, notes, **options):
+    def _make(cls, judgements, attributes, time, notes, **options):
         """Count, and forget the rows."""
         _check_options(options)
-        attributes = read_attributes(values, cut_points)
         check_consistent_length(attributes[0].groups.codes, *judgements.decided.values())
-        score_bins = _find_score_bins(judgements.scores, options["n_bins"])
+        score_bins = _find_score_bins(judgements, options["n_bins"])
         counts = [count(attribute, judgements, score_bins) for attribute in attributes]
         periods = _count_periods(time, attributes, judgements, score_bins)
         return cls(
@@ -322,15 +325,16 @@ class FairnessReport:
             One row for each figure that both reports have: rates and mean scores of each
             group, its share of the rows, signed gaps to the largest group, and disparities.
             "change" is later less now, "lower" and "upper" are its limits; "p_adjusted"
-            allows for the number of figures of its model and attribute (Holm's method), and
-            "moved" says that it lies below one minus the confidence: where nothing has
-            changed, a false alarm is that rare among these. The most certain ones come
+            allows for the number of figures of its attribute (Holm's method), and "moved"
+            says that it lies below one minus the confidence: where nothing has changed, a
+            false alarm is that rare among these. The most certain ones come
             first.
 
         Raises
         ------
         ValueError
-            If the reports have no model, attribute or label in common.
+            If the reports have no model, attribute or label in common, or a column of
+            numbers was cut into other groups.
         """
         confidence = self._options["confidence"] if confidence is None else confidence
         check_confidence(confidence)
@@ -526,22 +530,22 @@ def _describe_decisions(models):
     return [f"Decision of {', '.join(names)}: {text}." for text, names in by_text.items()]
 
 
-def _find_score_bins(scores, n_bins):
+def _find_score_bins(judgements, n_bins):
     """Find the ends of bins: those of probabilities, or quantiles of other scores."""
-    if not scores:
-        return np.linspace(0, 1, n_bins + 1)
-    values = np.concatenate([each.ravel() for each in scores.values()])
+    compared = judgements.compared
+    scores = [each[:, compared].ravel() for each in judgements.scores.values()]
+    values = np.concatenate(scores) if scores else np.zeros(1)
     if values.min() >= 0 and values.max() <= 1:
         return np.linspace(0, 1, n_bins + 1)
-    return np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    ends = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    return ends if len(ends) > 1 else np.array([ends[0], ends[0] + 1])
 
 
 def _count_periods(time, attributes, judgements, score_bins):
     """Count each period by itself, in sorted order."""
     if time is None:
         return {}
-    periods = pd.Series(np.asarray(time)) if not hasattr(time, "iloc") else time
-    periods = pd.Series(periods).reset_index(drop=True)
+    periods = sensitive_table(time).iloc[:, 0]
     check_consistent_length(periods, *judgements.decided.values())
     names = sorted(periods.dropna().unique().tolist())
     if not 0 < len(names) <= MOST_PERIODS:

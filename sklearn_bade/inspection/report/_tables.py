@@ -53,7 +53,7 @@ def tabulate_groups(all_counts, is_small):
             pd.DataFrame(
                 {
                     "attribute": counts.attribute,
-                    "group": np.array([*counts.groups, None], dtype=object),
+                    "group": pd.Series([*counts.groups, None], dtype=object),
                     "rows": [*n_rows, counts.n_unknown],
                     "share": [*n_rows / n_rows.sum(), np.nan],
                     "is_small": [*is_small(n_rows), False],
