@@ -20,6 +20,7 @@ PUBLIC_MODULES = [
     ".exceptions",
     ".inspection",
     ".metrics",
+    ".saving",
     ".triggers",
 ]
 
@@ -94,10 +95,18 @@ def test_rooms_that_know_no_estimator(room):
     assert not imports()[room] & {"learners", "nets", "sklearn.base", "torch", "skorch"}
 
 
-@pytest.mark.parametrize("floor", ["nets", "defenses", "learners._net", "datasets._face"])
+@pytest.mark.parametrize(
+    "floor", ["nets", "defenses", "learners._net", "datasets._face", "saving._onnx_nets"]
+)
 def test_torch_stays_on_its_floor(floor):
     """Everything that imports torch at its top lies behind one of these doors."""
-    doors = ("nets", "defenses", "learners._net", "datasets._face_files")
+    doors = (
+        "nets",
+        "defenses",
+        "learners._net",
+        "datasets._face_files",
+        "saving._onnx_nets",
+    )
     for name, path in modules():
         torch = {i for i in imported_by(path) if i.split(".")[0] in ("torch", "skorch")}
         assert not torch or name.startswith(doors), f"{name} imports {torch}"

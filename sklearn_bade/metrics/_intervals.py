@@ -89,8 +89,9 @@ def disparity_interval(
     disparity : {"average_odds", "equalized_odds", "equal_opportunity", \
             "demographic_parity"} or callable, default="average_odds"
         What to compute. A callable, other than this package's own, is called as
-        ``disparity(y_true, y_pred, sensitive_features=...)``, with `sample_weight` if that is given, and returns a
-        float. `y_pred` may then be whatever it takes, scores for instance.
+        ``disparity(y_true, y_pred, sensitive_features=...)``, with `sample_weight` if that
+        is given, and returns a float. `y_pred` may then be whatever it takes, scores for
+        instance.
 
     confidence : float, default=0.95
         Level of the interval, between 0 and 1.

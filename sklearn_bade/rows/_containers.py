@@ -17,7 +17,7 @@ VALUES_AT_ONCE = 2**20
 
 def is_frame(X):
     """Tell whether `X` is a table with named columns (pandas, polars, pyarrow, ...)."""
-    return nw.dependencies.is_into_dataframe(X)
+    return isinstance(X, pd.DataFrame) or nw.dependencies.is_into_dataframe(X)
 
 
 def column_names(X):
