@@ -492,6 +492,7 @@ class TestMemory:
         X, y, groups = make_rows()
         return np.column_stack([X, groups]), y
 
+    @pytest.mark.slow
     def test_nets_are_shared(self, counting_net, tmp_path):
         X, y = self.data()
         cached = self.grid(counting_net, tmp_path).fit(X, y)
@@ -503,6 +504,7 @@ class TestMemory:
         )
         np.testing.assert_array_equal(cached.predict_proba(X), plain.predict_proba(X))
 
+    @pytest.mark.slow
     def test_two_jobs_give_the_same(self, tmp_path):
         X, y = self.data()
         one = self.grid(make_net(), None).fit(X, y)

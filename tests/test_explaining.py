@@ -177,6 +177,7 @@ class TestCorrection:
         np.testing.assert_allclose(total, correction(rows[20:60]), atol=1e-5)
         assert np.abs(values).mean(axis=0).argmax() == FEATURES.index("proxy")
 
+    @pytest.mark.slow
     def test_explainer_of_features_that_are_all_numbers(self, fitted, people, shap):
         """Other explainers compute with the values, so they get what transform makes."""
         X, _ = people

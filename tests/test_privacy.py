@@ -394,6 +394,7 @@ def test_a_search_keeps_no_row(rule):
     assert count_fitted(walk(clf), LogisticRegression) == 3
 
 
+@pytest.mark.slow
 def test_a_search_of_nets_keeps_no_row():
     clf = fit(make_net(max_epochs=2), search=True, cv=3, trigger_strengths=[0.0, 1.0])
     assert_no_rows(clf, make_people()[0])
@@ -515,6 +516,7 @@ def test_repaired_networks_keep_no_row(defense):
     assert all(weights.grad is None for weights in clf.estimator_.module_.parameters())
 
 
+@pytest.mark.slow
 def test_training_in_spite_of_poison_keeps_a_score_of_each_row_and_no_more():
     X, y, _ = make_people()
     clf = DeconfoundedClassifier(make_net(max_epochs=2), random_state=0).fit(X, y)
