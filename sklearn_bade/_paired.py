@@ -10,8 +10,9 @@ import numpy as np
 from ._outcomes import DISPARITIES, RATES_OF_DISPARITY, Outcomes, effective_size
 from ._uncertainty import interval, rate_limits
 
-# Rows that draws suppose to have been seen of each group and class beforehand, spread over
-# what two models may decide, so that what never happened in few rows is not impossible.
+# Rows that draws suppose to have been seen of each group and class beforehand, decided
+# alike by both models and for any class, so that no rate is certain in few rows. Models
+# that agree on every row change nothing, for certain.
 ROWS_SUPPOSED = 1.0
 
 
@@ -125,7 +126,8 @@ class PairedOutcomes:
         totals = self.counts.sum(axis=(1, 2, 3), keepdims=True)
         sizes = effective_size(totals, self.squares.sum(axis=(1, 2, 3), keepdims=True))
         per_weight = np.divide(sizes, totals, out=np.zeros_like(sizes), where=totals > 0)
-        supposed = ROWS_SUPPOSED / self.counts.shape[-1] ** 2
+        n_classes = self.counts.shape[-1]
+        supposed = np.eye(n_classes) * ROWS_SUPPOSED / n_classes
         shape = n_resamples, *self.counts.shape
         return rng.gamma(self.counts * per_weight + supposed, size=shape)
 

@@ -25,6 +25,8 @@ MOST_ACCURACY_PAID, LEAST_RECALL_KEPT = 0.02, 0.6
 ERRORS_OF_RECALL = 2.0
 # Share of the gap of strength 0 that may be left without a word.
 SHARE_TO_MENTION = 0.5
+# A gap that is narrower by less is no remedy to recommend. Not tuned.
+SHARE_OF_LITTLE = 0.9
 # One row in so many is held out for a promise. A half would promise a little more, of a
 # model that has learned from fewer rows.
 PARTS_OF_A_PROMISE = 3
@@ -327,6 +329,8 @@ class CautiousRule(Rule):
                 "No strength that was tried narrows it: what the features say of the "
                 "group, or the classifier, leaves nothing to correct by."
             )
+        elif other.disparity > SHARE_OF_LITTLE * left:
+            said += f"The least that was found is {other.disparity:.3f}, hardly less."
         else:
             said += self._price(
                 other, chosen, "Half of it" if halved else "The least that was found"

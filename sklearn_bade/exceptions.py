@@ -58,7 +58,7 @@ class FaintSignalWarning(DebiasWarning):
 
 
 class FavourableLabelWarning(DebiasWarning):
-    """The alphabet decides which of two labels is taken for the favourable one."""
+    """The alphabet, or what occurs, decides which label is taken for the favourable one."""
 
 
 class FewRowsWarning(DebiasWarning):

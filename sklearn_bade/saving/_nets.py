@@ -116,12 +116,16 @@ def _record(net, number):
 
 def _check_settings(module, settings):
     """Refuse a module that its settings would not make: it could not be built again."""
+    from torch.nn.parameter import is_lazy
+
     from ..utils import seeded
 
     with seeded(0):
         made = type(module)(**settings).state_dict()
     for name, value in module.state_dict().items():
-        if name in made and made[name].shape != value.shape:
+        if name not in made or is_lazy(made[name]):  # a lazy layer takes any shape
+            continue
+        if made[name].shape != value.shape:
             raise ValueError(
                 f"{name} of a network has the shape {tuple(value.shape)}, and the settings "
                 f"of its module make {tuple(made[name].shape)}. Teachers grow by columns "

@@ -46,7 +46,7 @@ def save(clf, path, *, trusted=()):
     path : str or path-like
         Where to save it; a file that is there is replaced.
 
-    trusted : iterable of classes and functions, default=()
+    trusted : class, or iterable of classes and functions, default=()
         What else the classifier may consist of, such as a transformer of yours, or
         ``xgboost.XGBClassifier`` and ``xgboost.Booster``. :func:`load` must be given the
         same.
@@ -198,7 +198,7 @@ def _is_member(name):
 
 def _check_trusted(trusted):
     """Check that types are given themselves: a name would have to be imported."""
-    trusted = list(trusted)
+    trusted = [trusted] if isinstance(trusted, type) else list(trusted)
     for named in trusted:
         if not (hasattr(named, "__module__") and hasattr(named, "__name__")):
             raise TypeError(

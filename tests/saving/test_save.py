@@ -107,7 +107,7 @@ def test_equal_bits_for_pandas_and_polars(name, tmp_path):
     save(clf, tmp_path / "model")
     loaded = load(tmp_path / "model")
     assert_equal_bits(clf, loaded, X)
-    assert_equal_bits(clf, loaded, pl.from_pandas(X.drop(columns="group")))
+    assert_equal_bits(clf, loaded, pl.DataFrame(X.drop(columns="group").to_dict("list")))
     if name != "single":
         siblings = [each.with_strength(0.5) for each in (clf, loaded)]
         assert_equal_bits(*siblings, X)

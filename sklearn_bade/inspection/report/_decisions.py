@@ -137,7 +137,9 @@ def correction_importance(
     -------
     importance : pandas.DataFrame of shape (n_features, 2)
         Columns "importance", in units of log-odds, and "std", the standard deviation over
-        repeats (NaN for SHAP). Indexed by feature, the greatest first.
+        repeats (NaN for SHAP). Indexed by feature, the greatest first. The mean correction,
+        which no feature carries, is in ``importance.attrs["mean_correction"]``: a base rate
+        of its own shifts all rows alike.
 
     Raises
     ------
@@ -180,6 +182,7 @@ def correction_importance(
     table = pd.DataFrame(
         {"importance": importance, "std": spread}, pd.Index(frame.columns, name="feature")
     )
+    table.attrs["mean_correction"] = float(correct(frame).mean())
     return table.sort_values("importance", ascending=False, kind="stable")
 
 

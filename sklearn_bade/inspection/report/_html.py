@@ -13,6 +13,8 @@ from ...utils import __version__
 
 # Inches of a picture: as wide as a telephone's screen shows in letters that can be read.
 PICTURE_SIZE = 4.6, 3.9
+# Groups whose picture can be read and whose pairs, 190 of them, somebody may look through.
+MOST_GROUPS = 20
 STYLE = """
 .bade {font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
   max-width: 62rem; margin: 0 auto; padding: 0 1rem}
@@ -222,6 +224,9 @@ def _decisions(report, attribute, label):
 
 
 def _gaps(report, attribute, label):
+    if _has_many_groups(report, attribute):
+        text = 'There are too many pairs of groups to show; to_frame("gaps") has them.'
+        return _paragraph(text, "small")
     table = _select(report.to_frame("gaps"), attribute=attribute, label=label)
     rows = [
         [
@@ -242,6 +247,8 @@ def _gaps(report, attribute, label):
 
 
 def _calibration(report, attribute, label):
+    if _has_many_groups(report, attribute):
+        return ""
     table = _select(report.to_frame("calibration"), attribute=attribute, label=label)
     table = table[table["rows"] > 0]
     if not len(table):
@@ -278,7 +285,9 @@ def _periods(report, attribute):
 
 
 def _picture(report, attribute, label):
-    """Draw the rates, if matplotlib is there."""
+    """Draw the rates, if matplotlib is there and has room for them."""
+    if _has_many_groups(report, attribute):
+        return _paragraph("There are too many groups for a picture.", "small")
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -294,6 +303,11 @@ def _picture(report, attribute, label):
     data = base64.b64encode(file.getvalue()).decode("ascii")
     words = escape(f"Rates of {label} by {attribute}; the tables below hold the figures.")
     return f'<p><img alt="{words}" src="data:image/svg+xml;base64,{data}"></p>'
+
+
+def _has_many_groups(report, attribute):
+    [counts] = [each for each in report._counts if each.attribute == attribute]
+    return len(counts.groups) > MOST_GROUPS
 
 
 def _select(table, **values):

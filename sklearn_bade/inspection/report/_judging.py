@@ -171,7 +171,13 @@ def find_compared(labels, pos_label):
         return [known.index(pos_label)]
     if len(known) > 2:
         return list(range(len(known)))
-    if isinstance(known[-1], str):
+    if len(known) == 1:
+        warn_user(
+            f"{known[0]!r} is the only label that occurs, and is taken for the favourable "
+            "one. Name the favourable label by pos_label.",
+            FavourableLabelWarning,
+        )
+    elif isinstance(known[-1], str):
         warn_user(
             f"The favourable label is taken to be {known[-1]!r}, which is the last of "
             f"{known} in the alphabet. Name it by pos_label.",

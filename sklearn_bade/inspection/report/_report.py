@@ -293,7 +293,8 @@ class FairnessReport:
             - "changes": what each model changes beside the first one, on the same rows.
             - "decisions": how many rows each model decides otherwise than the first.
             - "calibration": mean score and share of the label in bins of scores.
-            - "groups": rows, share, and which groups are small; None stands for unknown.
+            - "groups": rows and their share, without weights, and which groups are small;
+              None stands for unknown.
             - "periods": rates and disparities by time.
 
         Returns
@@ -336,6 +337,8 @@ class FairnessReport:
             If the reports have no model, attribute or label in common, or a column of
             numbers was cut into other groups.
         """
+        if not isinstance(later, FairnessReport):
+            raise TypeError(f"later must be a FairnessReport, got {later!r}.")
         confidence = self._options["confidence"] if confidence is None else confidence
         check_confidence(confidence)
         return compare_counts(
@@ -417,7 +420,7 @@ class FairnessReport:
         path = Path(path)
         if path.suffix.lower() not in (".html", ".htm"):
             raise ValueError(
-                "A report is saved as HTML, so path must end with .html, got "
+                "A report is saved as HTML, so path must end with .html or .htm, got "
                 f"{str(path)!r}."
             )
         path.write_text(write_html(self, is_page=True), encoding="utf-8")
@@ -453,7 +456,7 @@ class FairnessReport:
             small = [g for g, s in zip(each.groups, self._is_small(each.n_rows)) if s]
             if small:
                 notes.append(
-                    f"{each.attribute}: {', '.join(map(str, small))} "
+                    f"{each.attribute}: {'; '.join(map(str, small))} "
                     f"{'has' if len(small) == 1 else 'have'} fewer than "
                     f"{self._options['min_rows']} rows or less than "
                     f"{self._options['min_share']:.2g} of all, so figures are uncertain."
