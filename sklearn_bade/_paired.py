@@ -11,8 +11,8 @@ from ._outcomes import DISPARITIES, RATES_OF_DISPARITY, Outcomes, effective_size
 from ._uncertainty import interval, rate_limits
 
 # Rows that draws suppose to have been seen of each group and class beforehand, decided
-# alike by both models and for any class, so that no rate is certain in few rows. Models
-# that agree on every row change nothing, for certain.
+# alike by both models and for any class, so that no rate is certain in few rows and models
+# that agree on every row go together wholly.
 ROWS_SUPPOSED = 1.0
 
 
@@ -108,7 +108,7 @@ class PairedOutcomes:
         """
         draws = self._draw(n_resamples, rng)
         drawn = [self._disparities(draws.sum(axis=axis), names) for axis in (4, 3)]
-        changes = {}
+        changes, rates = {}, self.rate_changes(confidence)
         for name in names:
             before, after = self.before.disparity(name), self.after.disparity(name)
             limits = [interval(o, name, confidence) for o in (self.before, self.after)]
@@ -118,8 +118,24 @@ class PairedOutcomes:
             # this .86 to .92 (simulated).
             if (limits[0][0] == 0) != (limits[1][0] == 0):
                 correlation = min(correlation, 0.0)
-            changes[name] = _change(before, after, *limits, correlation)
+            change = _change(before, after, *limits, correlation)
+            most = self._greatest_change(name, rates)
+            changes[name] = change._replace(
+                lower=np.maximum(change.lower, -most), upper=np.minimum(change.upper, most)
+            )
         return changes
+
+    def _greatest_change(self, name, changes):
+        """Compute how far a disparity can change at most, by the limits of the rates.
+
+        A gap changes by no more than one rate rises and another one falls.
+        """
+        spans = {}
+        for kind in RATES_OF_DISPARITY[name]:
+            lower, upper = changes[kind].lower, changes[kind].upper
+            span = np.fmax.reduce(upper, axis=0) - np.fmin.reduce(lower, axis=0)
+            spans[kind] = span[self.before.compared_classes()]
+        return DISPARITIES[name](spans).max()
 
     def _draw(self, n_resamples, rng):
         """Draw tables, of shape (n_resamples, n_groups, ...)."""
@@ -134,7 +150,8 @@ class PairedOutcomes:
     def _disparities(self, tables, names):
         """Compute disparities of many tables, from rates that the rows themselves have."""
         n_tables, n_groups, n_classes = tables.shape[:3]
-        rates = Outcomes(tables.reshape(-1, n_classes, n_classes)).rates()
+        flat = tables.reshape(-1, n_classes, n_classes)
+        rates = Outcomes(flat, n_rows=np.ones_like(flat)).rates()  # draws are no rows
         classes, gaps = self.before.compared_classes(), {}
         for kind, known in self.before.rates().items():
             rate = rates[kind].reshape(n_tables, n_groups, n_classes)

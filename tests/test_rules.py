@@ -221,6 +221,11 @@ class TestCautiousRule:
         with pytest.warns(CostlyGapWarning, match=r"The least that was found \(0\.150\)"):
             make_cautious().warn(UNFAIR, [UNFAIR, best])
 
+    def test_what_is_hardly_less_is_no_remedy(self):
+        best = make_candidate(1.0, tpr=(0.85, 0.7), fpr=(0.15, 0.3))
+        with pytest.warns(CostlyGapWarning, match=r"found is 0\.150, hardly less\.$"):
+            make_cautious().warn(best, [UNFAIR, best])
+
     def test_it_is_said_that_nothing_narrows_the_gap(self):
         wider = make_candidate(1.0, tpr=(0.9, 0.6), fpr=(0.1, 0.4))
         with pytest.warns(CostlyGapWarning, match="No strength that was tried narrows it"):

@@ -12,6 +12,7 @@ from helpers import make_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -110,6 +111,9 @@ def reachable(thing, seen=None):
     elif hasattr(thing, "__dict__") and not isinstance(thing, (type, pd.DataFrame)):
         reachable(vars(thing), seen)
     return seen.values()
+
+
+P_OF_GROUPS = [0.4, 0.3, 0.2, 0.05, 0.02, 0.01, 0.01, 0.01]
 
 
 class TestRates:
@@ -427,6 +431,20 @@ class TestChanges:
         limits = one(report.to_frame(), rate="selection", group="a").iloc[0]
         assert row["upper"] - row["lower"] < 0.6 * (limits["upper"] - limits["lower"])
 
+    def test_a_gap_changes_no_more_than_the_rates_that_it_compares(self):
+        """Here both models agree on every row, and some groups are small."""
+        rng = np.random.RandomState(0)
+        y, groups = rng.randint(2, size=600), rng.choice([*"abcdefgh"], 600, p=P_OF_GROUPS)
+        said = np.where(rng.uniform(size=600) < 0.8, y, 1 - y)
+        report = FairnessReport.from_predictions(
+            y, {"a": said, "b": said}, sensitive_features=groups
+        )
+        changes = report.to_frame("changes").set_index("figure")
+        parity, rates = changes.loc["demographic_parity"], changes.loc["selection"]
+        most = rates["upper"].max() - rates["lower"].min()
+        assert parity["change"] == 0
+        assert -most <= parity["lower"] <= 0 <= parity["upper"] <= most
+
 
 class TestCalibration:
     def test_bins_hold_what_a_loop_counts(self):
@@ -700,6 +718,13 @@ class TestLabels:
         assert report.labels_ == [0, 1, 2]
         share = one(report.to_frame(), model="two", label=2, rate="selection")["value"]
         assert (share == 0).all()
+
+    @pytest.mark.parametrize("y_true", [None, [0] * 80])
+    def test_a_single_label_is_said_to_be_taken(self, y_true):
+        with pytest.warns(FavourableLabelWarning, match="0 is the only label that occurs"):
+            FairnessReport.from_predictions(
+                y_true, [0] * 80, sensitive_features=["a", "b"] * 40
+            )
 
 
 class TestOptions:
@@ -1067,6 +1092,13 @@ def debiaser(**settings):
 def fitted(**settings):
     return debiaser(**settings).fit(*make_frame())
 
+    def test_anything_else_is_refused(self):
+        report = FairnessReport.from_predictions(
+            [0, 1] * 40, [0, 1] * 40, sensitive_features=["a", "a", "b", "b"] * 20
+        )
+        with pytest.raises(TypeError, match="FairnessReport, got 3"):
+            report.compare(3)
+
 
 class TestFromEstimator:
     def test_a_debiased_model_stands_beside_its_control(self):
@@ -1313,6 +1345,15 @@ class TestDecidedOtherwise:
 
 
 class TestCorrectionImportance:
+    def test_what_no_feature_carries_is_the_mean(self):
+        X, y, _ = make_rows()
+        before = LogisticRegression().fit(X, y)
+        after = clone(before).fit(X, y)
+        after.intercept_ = after.intercept_ + 0.5
+        importance = correction_importance(before, after, X)
+        np.testing.assert_allclose(importance["importance"], 0, atol=1e-5)
+        assert importance.attrs["mean_correction"] == pytest.approx(0.5, abs=1e-5)
+
     @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, pd.DataFrame.to_numpy])
     def test_it_is_zero_of_what_both_models_weigh_alike(self, make):
         X, y, _ = make_rows()

@@ -57,6 +57,14 @@ def make_report(n_groups=2, names="abcdefghijklmno", seed=0, n_samples=400, **op
     return report_of(truth, said, y_score=scores, sensitive_features=groups, **options)
 
 
+def test_many_groups_are_in_tables_and_neither_drawn_nor_paired():
+    names = [f"group {i}" for i in range(30)]
+    page = make_report(30, names, n_samples=3000)._repr_html_()
+    assert "<img" not in page
+    assert "All pairs of groups" not in page
+    assert "group 29" in page
+
+
 class TestPage:
     @pytest.mark.parametrize(
         "options",

@@ -35,6 +35,19 @@ BOOSTING = HistGradientBoostingClassifier(max_iter=3)
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.DebiasWarning")
 
 
+class LazyNet(torch.nn.Module):
+    """A net that is shaped by the first rows it sees."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            torch.nn.LazyLinear(8), torch.nn.ReLU(), torch.nn.Linear(8, 2)
+        )
+
+    def forward(self, X):
+        return self.layers(X)
+
+
 class NormNet(torch.nn.Module):
     """A network with buffers."""
 
@@ -386,3 +399,18 @@ def test_a_missing_library_is_named(library, net_of_the_user, tmp_path, monkeypa
     with pytest.raises(ImportError, match=r"sklearn-bade\[export\]"):
         save(net_of_the_user[0], tmp_path / "model")
     assert not os.listdir(tmp_path)
+
+
+def test_lazy_layers_take_their_shape_from_the_file(tmp_path):
+    X, y, groups = make_rows()
+    net = NeuralNetClassifier(
+        LazyNet,
+        criterion=torch.nn.CrossEntropyLoss,
+        max_epochs=2,
+        train_split=None,
+        verbose=0,
+    )
+    clf = BackdoorDebiasClassifier(net, random_state=0)
+    clf.fit(X, y, sensitive_features=groups)
+    save(clf, tmp_path / "model")
+    assert_equal_bits(clf, load(tmp_path / "model", module=LazyNet), X)
