@@ -8,6 +8,8 @@ import textwrap
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#999999")
 # Share of its figure that a legend may take; a figure of our own grows by what exceeds it.
 LEGEND_SHARE = 0.2
+# Share of the width that a legend may take: axes, at which it ends, stop before the edge.
+MOST_OF_WIDTH = 0.95
 # Share of the axes that a legend inside of them should take at most, and that it may take
 # in the smallest letters.
 MOST_INSIDE, LARGEST_INSIDE = 0.4, 0.8
@@ -76,7 +78,8 @@ def place_legend(ax, handles, *, title=None, is_own=False):
     for size in LEGEND_SIZES:
         legend = _legend_below(ax, handles, title, size, width)
         extent = legend.get_window_extent()
-        if is_own or (extent.height <= height / 2 and extent.width <= width):
+        fits = extent.height <= height / 2 and extent.width <= MOST_OF_WIDTH * width
+        if is_own or fits:
             break
     if is_own:
         width, height = figure.get_size_inches()

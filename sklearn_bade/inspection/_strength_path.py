@@ -532,10 +532,10 @@ class StrengthPathDisplay:
         below = np.minimum(rows["disparity_std"], rows["disparity_mean"])
         n_folds = len(self.folds["accuracy"])
         self.spread_ = self.ax_.errorbar(
-            rows["disparity_mean"],
-            rows["accuracy_mean"],
-            xerr=[below, rows["disparity_std"]],
-            yerr=rows["accuracy_std"],
+            rows["disparity_mean"].to_numpy(),
+            rows["accuracy_mean"].to_numpy(),
+            xerr=[below.to_numpy(), rows["disparity_std"].to_numpy()],
+            yerr=rows["accuracy_std"].to_numpy(),
             fmt="none",
             ecolor="dimgray",
             elinewidth=1,
