@@ -534,7 +534,7 @@ class StrengthPathDisplay:
         self.spread_ = self.ax_.errorbar(
             rows["disparity_mean"].to_numpy(),
             rows["accuracy_mean"].to_numpy(),
-            xerr=[below.to_numpy(), rows["disparity_std"].to_numpy()],
+            xerr=np.array([below, rows["disparity_std"]]),
             yerr=rows["accuracy_std"].to_numpy(),
             fmt="none",
             ecolor="dimgray",
