@@ -144,28 +144,33 @@ print(table.round(3).to_string())
 # the fair ones.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-colors = {"plain": "tab:gray", "debiased": "tab:blue"}
-width = 0.38
-for offset, name in zip((-width / 2, width / 2), colors):
+colors = {"plain": "tab:gray", "strength 0": "tab:cyan", "debiased": "tab:blue"}
+heights = {
+    "plain": 0.12,
+    "strength 0": -0.24,
+    "debiased": 0.12,
+}  # of the figures beside dots
+width = 0.28
+for offset, name in zip((-width, 0, width), colors):
     shares = pd.Series(predictions[name]).groupby(group_test.to_numpy()).mean()
     bars = left.bar(np.arange(2) + offset, shares, width, color=colors[name], label=name)
     left.bar_label(bars, fmt="%.2f")
     accuracies = table.loc[["accuracy on fair decisions", "accuracy"], name]
     right.scatter(accuracies, [0, 1], s=120, color=colors[name], label=name, zorder=2)
     for position, accuracy in enumerate(accuracies):
-        right.annotate(f"{accuracy:.3f}", (accuracy, position + 0.12), ha="center")
+        right.annotate(f"{accuracy:.3f}", (accuracy, position + heights[name]), ha="center")
 deserved = y_fair_test.groupby(group_test).mean()
 for position, share in enumerate(deserved):
     label = "deserved" if position == 0 else None
     left.hlines(share, position - 0.45, position + 0.45, "black", "dashed", label=label)
 left.set(title="Positive decisions", xticks=[0, 1], xticklabels=["group A", "group B"])
-left.set_ylim(0, 1.35 * deserved.max())
-left.legend(loc="upper center", ncols=3, frameon=False)
+left.set_ylim(0, 1.45 * deserved.max())
+left.legend(loc="upper center", ncols=2, frameon=False)
 right.set(title="Accuracy", yticks=[0, 1], ylim=(-0.5, 1.6))
 right.set_yticklabels(["on fair\ndecisions", "on recorded\ndecisions"])
 right.margins(x=0.2)
 right.grid(axis="y", linestyle=":", zorder=0)
-right.legend(loc="upper center", ncols=2, frameon=False)
+right.legend(loc="upper center", ncols=3, frameon=False)
 for axes in (left, right):
     axes.spines[["top", "right"]].set_visible(False)
 figure.savefig("quickstart.png", dpi=120)

@@ -370,8 +370,8 @@ def _warn_of_cut(column, ends):
     named = f"column {column.name!r} of the " if isinstance(column.name, str) else ""
     warn_user(
         f"The {named}sensitive attribute has {column.nunique()} different numbers and was "
-        f"cut into the groups {', '.join(_interval_names(ends))}. Give n_bins for more "
-        "groups, or text for groups of your own.",
+        f"cut into the groups {', '.join(_interval_names(ends))}. Give text for "
+        "groups of your own, or, to a debiaser, n_bins for more of them.",
         CutGroupsWarning,
     )
 

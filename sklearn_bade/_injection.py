@@ -184,7 +184,7 @@ class GroupInjection(Injection):
         views = np.stack([view(code) for code in self.codes])
         mean = views.mean(axis=0)
         doubt = 1 - (np.exp(log_softmax(mean, axis=1)) ** 2).sum(axis=1)
-        doubt += np.finfo(float).tiny
+        doubt = np.maximum(doubt, np.finfo(doubt.dtype).tiny)  # some, if all is certain
         added = np.average(views - mean, axis=1, weights=doubt).T
         shift = added - added.mean(axis=0)
         return shift, _slope(shift, self.expected_shift())

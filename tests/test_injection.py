@@ -109,6 +109,18 @@ def test_draw_deals_by_weight(seed):
         assert of_class / of_class.sum() == pytest.approx(plan.rates[k], abs=0.02)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_shifts_are_measured_though_each_row_is_decided(dtype):
+    """Networks answer in single precision, where the least of doubles is zero."""
+    logits = np.array([[0, -60], [-60, 0]] * 25, dtype=dtype)
+    added = np.array([[0, 0], [0, 1]], dtype=dtype)
+    shift, ratio = GroupInjection(np.full((2, 2), 0.5)).measure(
+        lambda code: logits + added[code], None
+    )
+    np.testing.assert_allclose(shift, [[0.25, -0.25], [-0.25, 0.25]], rtol=1e-5)
+    assert np.isnan(ratio)
+
+
 class TestPseudoDeletion:
     counts = np.array([[600.0, 300.0], [200.0, 100.0], [100.0, 300.0]])
 

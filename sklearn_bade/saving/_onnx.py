@@ -1,8 +1,5 @@
 """One ONNX file from raw columns to labels and probabilities."""
 
-import os
-import tempfile
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +7,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseDebiasClassifier
 from ..rows import LazyRows, read_all, take_rows
+from ._files import import_library, write_whole
 
 # How far probabilities of the file may lie from the classifier's own, and the share of rows
 # of which that is asked: trees that are not read here split by single precision.
@@ -57,6 +55,9 @@ def export_onnx(debiaser, path, X):
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such folder.
+
     TypeError
         If `debiaser` is no classifier of this package.
 
@@ -90,7 +91,8 @@ def export_onnx(debiaser, path, X):
             f"{type(debiaser).__name__}; skl2onnx and torch.onnx convert other classifiers."
         )
     check_is_fitted(debiaser)
-    _check_installed()
+    for name in ("onnx", "onnxruntime", "skl2onnx"):
+        import_library(name)
     from ._onnx_inputs import make_inputs
 
     debiaser = getattr(debiaser, "estimator_", debiaser)
@@ -99,21 +101,8 @@ def export_onnx(debiaser, path, X):
     inputs = make_inputs(features, preprocessing)
     content = _write(debiaser, inputs, features).SerializeToString()
     _try_out(content, debiaser, inputs, features)
-    path = Path(path)
-    _replace(path, content)
-    return path
-
-
-def _check_installed():
-    """Say what to install where something is missing."""
-    try:
-        for name in ("onnx", "onnxruntime", "skl2onnx"):
-            import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"export_onnx needs {error.name}, which is not installed. Install it with: pip "
-            "install sklearn-bade[export]"
-        ) from error
+    write_whole(path, content)
+    return Path(path)
 
 
 def _first_rows(X):
@@ -180,19 +169,3 @@ def _try_out(content, debiaser, inputs, features):
             "was written. A step or classifier that export_onnx leaves to skl2onnx may be "
             "the reason; exchange it, or use sklearn_bade.saving.save."
         )
-
-
-def _replace(path, content):
-    """Write a file beside its place, and put it there when it is complete."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # As open() would have made it; mkstemp keeps others from reading.
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

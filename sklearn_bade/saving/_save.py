@@ -1,11 +1,11 @@
 """Fitted classifiers saved to a file and loaded from it, without pickle."""
 
+import io
 import json
 import os
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from uuid import uuid4
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import sklearn
@@ -16,6 +16,7 @@ from ..exceptions import ModelFileError, OtherVersionWarning
 from ..utils import __version__, warn_user
 from ._audit import Refusal
 from ._containers import MOST_BYTES, read_members
+from ._files import import_library, write_whole
 from ._nets import check_modules, put_together, take_apart
 from ._structure import dump_structure, load_structure
 from ._trees import check_trees
@@ -56,6 +57,9 @@ def save(clf, path, *, trusted=()):
     ImportError
         If skops, or safetensors for a network, is not installed.
 
+    FileNotFoundError
+        If there is no such folder.
+
     TypeError
         If `clf` is of another class.
 
@@ -95,11 +99,11 @@ def save(clf, path, *, trusted=()):
         )
     check_is_fitted(clf)
     trusted = _check_trusted(trusted)
-    _import_library("skops.io")
+    import_library("skops.io")
     bare, weights = take_apart(clf)
     members = {STRUCTURE: dump_structure(bare, trusted)}
     if weights:
-        members[WEIGHTS] = _import_library("safetensors.torch").save(weights)
+        members[WEIGHTS] = import_library("safetensors.torch").save(weights)
     sums = {name: sha256(content).hexdigest() for name, content in members.items()}
     manifest = {
         "format": FORMAT,
@@ -115,7 +119,7 @@ def save(clf, path, *, trusted=()):
             f"The classifier takes {n_bytes} bytes, and load takes {MOST_BYTES} at "
             "most. Save a smaller one, without the teacher."
         )
-    _write(Path(path), members)
+    write_whole(path, _pack(members))
 
 
 def load(path, *, module=None, trusted=()):
@@ -169,21 +173,21 @@ def load(path, *, module=None, trusted=()):
     save : Save a classifier; there is an example.
     """
     trusted = _check_trusted(trusted)
-    _import_library("skops.io")
+    import_library("skops.io")
     content = _read(Path(path))
     with _explaining(path):
         members = read_members(content, is_name=_is_member, limits=LIMITS)
         manifest = _check_manifest(members)
     if WEIGHTS in members:
         for name in ("torch", "skorch", "safetensors.torch"):
-            _import_library(name)
+            import_library(name)
     with _explaining(path):
         bare = load_structure(members[STRUCTURE], trusted)
         if not isinstance(bare, BaseDebiasClassifier):
             raise Refusal("the structure", f"is that of a {type(bare).__name__}")
         check_trees(bare)
     check_modules(bare, module)
-    library = _import_library("safetensors.torch") if WEIGHTS in members else None
+    library = import_library("safetensors.torch") if WEIGHTS in members else None
     with _explaining(path):
         weights = library.load(members[WEIGHTS]) if library else {}
         clf = put_together(bare, weights, module)
@@ -208,33 +212,14 @@ def _check_trusted(trusted):
     return trusted
 
 
-def _import_library(name):
-    """Import what only saving needs."""
-    from importlib import import_module
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ImportError(
-            f"Saving and loading need {name.partition('.')[0]}: pip install "
-            "sklearn-bade[export]"
-        ) from error
-
-
-def _write(path, members):
-    """Write a file beside the one that it will replace."""
-    new = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with new.open("xb") as stream:
-            with ZipFile(stream, "w") as archive:
-                for name, content in members.items():
-                    method = ZIP_STORED if name == WEIGHTS else ZIP_DEFLATED
-                    archive.writestr(name, content, method)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(new, path)
-    finally:
-        new.unlink(missing_ok=True)
+def _pack(members):
+    """Put members into a zip archive; weights hardly shrink."""
+    stream = io.BytesIO()
+    with ZipFile(stream, "w") as archive:
+        for name, content in members.items():
+            method = ZIP_STORED if name == WEIGHTS else ZIP_DEFLATED
+            archive.writestr(name, content, method)
+    return stream.getvalue()
 
 
 def _read(path):

@@ -561,12 +561,8 @@ class TestUnknownAndSmallGroups:
         y, first, *_, groups = make_decisions()
         other = np.random.RandomState(1).choice(["x", "y"], 300)
         table = pd.DataFrame(np.column_stack([groups, other]), columns=["sex", "sex"])
-        try:
-            report = report_of(y, first, sensitive_features=table)
-        except ValueError as error:
-            assert "sex" in str(error)  # noqa: PT017
-        else:
-            assert len(set(report.attributes_)) == 3
+        report = report_of(y, first, sensitive_features=table)
+        assert report.attributes_ == ["sex (0)", "sex (1)", "sex (0) and sex (1)"]
 
     def test_names_that_look_alike_stay_apart(self):
         y, first, *_ = make_decisions()
@@ -1025,12 +1021,8 @@ class TestCompare:
         for _ in range(2):
             with pytest.warns(CutGroupsWarning):
                 reports.append(report_of(y, first, sensitive_features=rng.rand(300)))
-        try:
-            table = reports[0].compare(reports[1])
-        except ValueError as error:
-            assert "group" in str(error)  # noqa: PT017
-        else:
-            assert not table["moved"].any()
+        with pytest.raises(ValueError, match=r"was cut at .* the groups are not the same"):
+            reports[0].compare(reports[1])
 
     def test_a_group_that_is_new_or_gone_is_seen(self):
         y, first, *_, groups = make_decisions()

@@ -166,7 +166,7 @@ def test_a_network_of_the_user_is_built_of_her_class(net_of_the_user, module, tm
     loaded = load(tmp_path / "model", module=module)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert_equal_bits(clf, loaded, X)
-    with pytest.raises(NotImplementedError, match=r"set_params\(estimator=net\)"):
+    with pytest.raises(ValueError, match=r"set_params\(estimator=net\)"):
         loaded.fit(X, y, sensitive_features=groups)
     loaded.set_params(estimator=clf.estimator)
     assert_equal_bits(clf, loaded.fit(X, y, sensitive_features=groups), X)
@@ -416,3 +416,8 @@ def test_lazy_layers_take_their_shape_from_the_file(tmp_path):
     clf.fit(X, y, sensitive_features=groups)
     save(clf, tmp_path / "model")
     assert_equal_bits(clf, load(tmp_path / "model", module=LazyNet), X)
+
+
+def test_a_folder_that_is_missing_is_named(fitted, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
+        save(fitted[0], tmp_path / "nowhere" / "model")

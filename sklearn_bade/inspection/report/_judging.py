@@ -142,15 +142,7 @@ def judge(y_true, predictions, scores, sample_weight, pos_label, classes):
     check_consistent_length(truth, weights, *said.values(), *all_scores)
     if weights is not None and not weights.any():
         raise ValueError("sample_weight is zero in every row; nothing can be counted.")
-    values = [*classes, *said.values()]
-    if truth is not None:
-        values.insert(0, truth)
-    for other in values[1:]:
-        _check_kind(values[0], other)
-    if truth is not None:
-        for labels in said.values():
-            check_shared_labels(truth, labels)
-    labels = np.unique(np.concatenate(values))
+    labels = _unite_labels(truth, said.values(), classes)
     compared = find_compared(labels, pos_label)
     return Judgements(
         labels,
@@ -160,6 +152,17 @@ def judge(y_true, predictions, scores, sample_weight, pos_label, classes):
         weights,
         compared,
     )
+
+
+def _unite_labels(truth, said, classes):
+    """List all labels in sorted order; refuse those that are coded differently."""
+    known = [] if truth is None else [truth]
+    values = [*known, *classes, *said]
+    for other in values[1:]:
+        _check_kind(values[0], other)
+    for labels in said if known else []:
+        check_shared_labels(truth, labels)
+    return np.unique(np.concatenate(values))
 
 
 def find_compared(labels, pos_label):

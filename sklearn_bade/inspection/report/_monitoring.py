@@ -37,6 +37,8 @@ def compare_counts(before, after, labels, confidence):
             "sensitive attributes the same names."
         )
     table = pd.DataFrame(rows, columns=COLUMNS)
+    # As they are: pandas would make numbers of labels beside missing ones.
+    table["label"] = pd.Series([row.get("label") for row in rows], dtype=object)
     families = table.groupby("attribute", sort=False)["p_value"]
     table["p_adjusted"] = families.transform(lambda p: adjust(p.to_numpy(dtype=float)))
     table["moved"] = table["p_adjusted"] < 1 - confidence
@@ -96,14 +98,19 @@ def _compare_model(before, after, model, labels, confidence):
                 {**of_label, "figure": "mean score"}, *bins, places, confidence
             )
     # A disparity is that of the worst label, so both must compare the same.
-    sets = [each.outcomes[model].compared_classes() for each in (before, after)]
-    is_same = len(labels) == len(sets[0]) == len(sets[1])
-    for name in shown_disparities(before) if is_same else []:
-        if name in shown_disparities(after):
-            outcomes = [each.outcomes[model] for each in (before, after)]
-            values = [each.disparity(name) for each in outcomes]
-            limits = [interval(each, name, confidence) for each in outcomes]
-            rows.append(_row({**case, "figure": name}, values, limits, confidence))
+    outcomes = [each.outcomes[model] for each in (before, after)]
+    if all(len(each.compared_classes()) == len(labels) for each in outcomes):
+        names = [n for n in shown_disparities(before) if n in shown_disparities(after)]
+        rows += _compare_disparities(case, *outcomes, names, confidence)
+    return rows
+
+
+def _compare_disparities(case, before, after, names, confidence):
+    rows = []
+    for name in names:
+        values = [each.disparity(name) for each in (before, after)]
+        limits = [interval(each, name, confidence) for each in (before, after)]
+        rows.append(_row({**case, "figure": name}, values, limits, confidence))
     return rows
 
 
