@@ -27,7 +27,7 @@ CHUNK = 1000
 def fit_plain(X, y, seed):
     """Fit the default network, without debiasing."""
     torch.manual_seed(seed)
-    return make_default_net(X.shape, len(np.unique(y))).fit(X, y)
+    return make_default_net(X, len(np.unique(y))).fit(X, y)
 
 
 def mean_recall_gap(y_true, y_pred, *, sensitive_features):

@@ -166,6 +166,18 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         callable `disparity`, groups that have fewer rows. They are still learned from. See
         `left_out_`.
 
+    population : {"auto", "training", "balanced"}, default="auto"
+        Whom accuracies, gaps and rates of decisions are about, when candidates are judged:
+
+        - "training": people as the training data have them.
+        - "balanced": as many of every group in each class. Rows are weighted for it, in
+          judging, not in learning; of groups that are rare in a class, few rows then say
+          much, and intervals are wider.
+        - "auto": "balanced" for images and other rows that are no tables, "training" for
+          tables. What makes a bias in images, such as a background, will often not go with
+          the class where they are used, and accuracy on rows where it does rewards what is
+          to be unlearned.
+
     scoring : str or callable, default=None
         If given, it replaces all rules: a scikit-learn scorer whose mean over the folds is
         maximised. A fairness scorer that names no column of X gets the groups, and so
@@ -296,6 +308,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         "max_disparity": [Interval(Real, 0, None, closed="left"), None],
         "confidence": [Interval(Real, 0, 1, closed="neither"), None],
         "min_recall": [Interval(Real, 0, 1, closed="right"), None],
+        "population": [StrOptions({"auto", "training", "balanced"})],
         "min_rows": [Interval(Integral, 1, None, closed="left")],
         "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
         "disparity_weight": [Interval(Real, 0, None, closed="left"), None],
@@ -319,6 +332,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         disparity_weight=None,
         min_recall=None,
         min_rows=1,
+        population="auto",
         scoring=None,
         threshold=None,
         cost_matrix=None,
@@ -349,6 +363,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.disparity_weight = disparity_weight
         self.min_recall = min_recall
         self.min_rows = min_rows
+        self.population = population
         self.scoring = scoring
         self.threshold = threshold
         self.cost_matrix = cost_matrix
@@ -416,7 +431,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         judge = self._make_judge(rows, folds, outcomes, learned, measure)
         rule = make_rule(self, judge)
         candidates = self._find(judge, rule, strengths, base_rates)
-        tests = [rows.take(test) for _, test in folds]
+        judged = self._as_judged(rows)
+        tests = [judged.take(test) for _, test in folds]
         self.cv_results_ = tabulate(judge, candidates, tests, outcomes)
         best = self._choose(learned, judge, rule, candidates, witnesses)
         self._keep(judge, rule, candidates, best)
@@ -437,12 +453,19 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         witnesses = None
         if self.confidence is not None:
             kept, held_out = hold_out(rows, draw_seed(rng))
-            witnesses, rows = rows.take(held_out), rows.take(kept)
+            witnesses, rows = self._as_judged(rows.take(held_out)), rows.take(kept)
         if folds is None:
             folds = make_folds(rows, self.cv, rng)
         check_folds(folds, rows)
         self.n_splits_ = len(folds)
         return measure, rows, folds, witnesses
+
+    def _as_judged(self, rows):
+        """Weigh rows as the population has them that candidates are judged for."""
+        is_balanced = self.population == "balanced"
+        if self.population == "auto":
+            is_balanced = rows.kind != "table"
+        return rows.balanced() if is_balanced else rows
 
     def _split_as_given(self, X, y, sample_weight):
         """Split by the user's own `cv`, and renumber the rows that weigh anything."""
@@ -514,7 +537,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     def _make_judge(self, rows, folds, outcomes, learned, measure):
         """Pool the answers of all folds, and make the path that they lie on."""
         order = np.concatenate([test for _, test in folds])
-        judged = rows.without_features().take(order)
+        judged = self._as_judged(rows).without_features().take(order)
         answers = Answers.concatenate([outcome["answers"] for outcome in outcomes])
         sketch = Sketch.of(answers, judged.weights)
         path = learned.path(sketch, self._decision)

@@ -475,7 +475,7 @@ def draws():
 def fit_draw(seed):
     X, X_test, y, y_test, color, color_test = make_colored_digits(random_state=seed)
     torch.manual_seed(seed)
-    plain = make_default_net(X.shape, 2).fit(X, y)
+    plain = make_default_net(X, 2).fit(X, y)
     debiased = BackdoorDebiasClassifier(
         trigger_strength=20.0, keep_teacher=True, random_state=seed
     ).fit(X, y, sensitive_features=color)

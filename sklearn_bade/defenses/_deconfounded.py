@@ -18,7 +18,7 @@ from ..nets import (
     weighted_layers,
 )
 from ..preprocessing import make_default_preprocessing, split_pipeline
-from ..rows import encode_labels, forget_fit, greatest_value, validate_labels
+from ..rows import encode_labels, forget_fit, validate_labels
 from ..utils import draw_seed, progress_bar
 from ._base import NetDefense, to_floats
 from ._isolation import find_poison
@@ -200,7 +200,7 @@ class DeconfoundedClassifier(NetDefense):
             X = self._preprocessing.fit_transform(X, y)
         X = to_floats(X)
         if net is None:
-            net = make_default_net(X.shape, len(self.classes_), greatest_value(X))
+            net = make_default_net(X, len(self.classes_))
         if not isinstance(net, NeuralNetClassifier):
             raise TypeError(
                 "The defence trains a skorch.NeuralNetClassifier, alone or at the end of "

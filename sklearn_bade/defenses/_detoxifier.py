@@ -135,7 +135,7 @@ class DistanceDrivenDetoxifier(NetRepair):
     >>> from sklearn_bade.defenses import DistanceDrivenDetoxifier
     >>> from sklearn_bade.nets import make_default_net
     >>> X, y, is_poisoned = make_poisoned_classification(1500, random_state=0)
-    >>> net = make_default_net(X.shape, n_classes=2).fit(X[:1000], y[:1000])
+    >>> net = make_default_net(X, n_classes=2).fit(X[:1000], y[:1000])
     >>> X_clean, y_clean = X[1000:][~is_poisoned[1000:]], y[1000:][~is_poisoned[1000:]]
     >>> d3 = DistanceDrivenDetoxifier(FrozenEstimator(net), random_state=0)
     >>> d3 = d3.fit(X_clean, y_clean)

@@ -139,7 +139,7 @@ class ActivationGuidedEditor(NetRepair):
     >>> from sklearn_bade.nets import make_default_net
     >>> from sklearn_bade.triggers import ValueTrigger
     >>> X, y, is_poisoned = make_poisoned_classification(1500, random_state=0)
-    >>> net = make_default_net(X.shape, n_classes=2).fit(X[:1000], y[:1000])
+    >>> net = make_default_net(X, n_classes=2).fit(X[:1000], y[:1000])
     >>> unseen, labels = X[1000:][~is_poisoned[1000:]], y[1000:][~is_poisoned[1000:]]
     >>> trigger = ValueTrigger([-2, -1], [5.0, 5.0]).fit(unseen)
     >>> editor = ActivationGuidedEditor(net, trigger=trigger).fit(unseen[:100])

@@ -24,7 +24,6 @@ from ..nets import (
     train_teacher_net,
 )
 from ..preprocessing import to_net_rows
-from ..rows import greatest_value
 from ..utils import warn_user
 from ._base import Learner
 from ._folds import draw_rows
@@ -48,9 +47,9 @@ class NetLearner(Learner):
         if classifier is not None:
             check_net(classifier)
         super().__init__(classifier, preprocessing, rows)
-        if classifier is None:
-            X = self.rows.X
-            self.classifier = make_default_net(X.shape, rows.n_classes, greatest_value(X))
+        self.is_default = classifier is None
+        if self.is_default:
+            self.classifier = make_default_net(self.rows.X, rows.n_classes)
 
     @property
     def epochs(self):
@@ -115,7 +114,12 @@ class NetLearner(Learner):
         )
 
     def plain_log_proba(self, base, answers, X):
-        """Answer as the net would by itself; None where its training was in a cache."""
+        """Answer as the net would by itself; None where its training was in a cache.
+
+        The default network is trained by this package alone, so it is what the base is.
+        """
+        if self.is_default:
+            return answers.log_proba
         if self.last_weights is None:
             return None
         return log_probabilities_under(self.last_weights, base, X)

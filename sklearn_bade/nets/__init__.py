@@ -16,6 +16,7 @@ from ._inference import (
     to_logits,
 )
 from ._layers import layer_inputs, penultimate_features, weighted_layers
+from ._piecewise import PiecewiseLinearNet
 from ._reweighting import train_reweighted_net
 from ._training import (
     check_net,
@@ -30,6 +31,7 @@ from ._trigger_columns import learn_trigger_columns
 __all__ = [
     "MLP",
     "ConvNet",
+    "PiecewiseLinearNet",
     "check_net",
     "has_own_loss",
     "layer_inputs",

@@ -78,6 +78,19 @@ class Rows:
         """Return the same rows with other weights."""
         return replace(self, weights=weights)
 
+    def balanced(self):
+        """Return the same rows, weighted so that each class has as much of every group.
+
+        Classes weigh what they did, and so do rows of unknown group.
+        """
+        weights = np.ones(len(self)) if self.weights is None else self.weights
+        cells = self.count_cells(weights)
+        wanted = cells.sum(axis=1, keepdims=True) / np.maximum((cells > 0).sum(axis=1), 1)[:, None]
+        factors = np.divide(wanted, cells, out=np.ones_like(cells), where=cells > 0)
+        known = self.groups.is_known
+        of_row = np.where(known, factors[self.y, np.where(known, self.groups.codes, 0)], 1.0)
+        return self.with_weights(weights * of_row)
+
     def without_columns(self, positions):
         """Return the same rows without some columns of X."""
         return self.with_features(drop_columns(self.X, positions))

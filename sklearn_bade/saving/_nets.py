@@ -100,9 +100,9 @@ def _record(net, number):
                 "as numbers, text, and lists and dictionaries of these; make anything else "
                 "inside the module."
             )
-    if is_own and module.__name__ == "MLP":
+    if is_own and "n_features" in settings:
         # A teacher has grown by the columns of its triggers.
-        settings = {**settings, "n_features": net.module_.layers[0].in_features}
+        settings = {**settings, "n_features": _count_inputs(net.module_)}
     elif isinstance(net.module, type):
         _check_settings(net.module_, settings)
     return SavedNet(
@@ -114,6 +114,14 @@ def _record(net, number):
         net=None if type(net) is NeuralNetClassifier else type(net),
         labels=getattr(net, "classes_inferred_", None),
     )
+
+
+def _count_inputs(module):
+    """Count what the first linear layer of a module of ours takes."""
+    import torch
+
+    linears = (each for each in module.modules() if isinstance(each, torch.nn.Linear))
+    return next(linears).in_features
 
 
 def _check_settings(module, settings):
@@ -140,6 +148,8 @@ def _is_plain(value):
         return all(type(key) is str for key in value) and _is_plain(list(value.values()))
     if isinstance(value, (list, tuple)):
         return all(_is_plain(part) for part in value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biuf"
     return type(value) in PLAIN or isinstance(value, np.generic)
 
 
@@ -225,9 +235,9 @@ def _build(record, weights, module):
 
 
 def _own_modules():
-    from ..nets import MLP, ConvNet
+    from ..nets import MLP, ConvNet, PiecewiseLinearNet
 
-    return {"MLP": MLP, "ConvNet": ConvNet}
+    return {kind.__name__: kind for kind in (MLP, ConvNet, PiecewiseLinearNet)}
 
 
 def _build_own(record, state):

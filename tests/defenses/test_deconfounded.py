@@ -152,7 +152,7 @@ def test_images():
     X, _, y, *_ = make_colored_digits(correlation=0.0, random_state=0)
     trigger = PatchTrigger(size=2).fit(X)
     X, y, is_poisoned = poison(X, y, trigger=trigger, target_class=0, random_state=0)
-    net = make_default_net(X.shape, 2).set_params(max_epochs=10)
+    net = make_default_net(X, 2).set_params(max_epochs=10)
     clf = DeconfoundedClassifier(net, random_state=0).fit(X, y)
     assert clf.has_backdoor_
     assert ((clf.sample_weight_ == 0) == is_poisoned).mean() > 0.99

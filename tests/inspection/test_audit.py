@@ -176,7 +176,7 @@ def test_a_planted_patch_is_flagged():
     images, rows, y, y_rows, *_ = make_colored_digits(correlation=0.0, random_state=0)
     patch = PatchTrigger(size=2).fit(images)
     poisoned = poison(images, y, trigger=patch, target_class=1, random_state=0)
-    net = make_default_net(images.shape, 2).set_params(max_epochs=15)
+    net = make_default_net(images, 2).set_params(max_epochs=15)
     net = train_net(net, *poisoned[:2], seed=0)
     audit = audit_backdoor(net, rows, y_rows, triggers={"planted": patch}, n_triggers=2)
     assert set(audit.flagged["trigger"]) == {"planted"}
