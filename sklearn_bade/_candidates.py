@@ -88,14 +88,18 @@ class Judge:
 
     score : callable or None
         Returns the score of a candidate's logits, if the search goes by one.
+
+    is_balanced : bool
+        Whether the weights of the rows make each class have as much of every group.
     """
 
-    def __init__(self, rows, answers, path, measure, score=None):
+    def __init__(self, rows, answers, path, measure, score=None, *, is_balanced=False):
         self.rows = rows
         self.answers = answers
         self.path = path
         self.measure = measure
         self.score = score
+        self.is_balanced = is_balanced
         self.known = {}
         weights = np.ones(len(rows)) if rows.weights is None else rows.weights
         self.class_weights = self._count_by_class(np.ones(len(rows)))

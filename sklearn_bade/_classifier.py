@@ -29,6 +29,7 @@ from .rows import (
     drop_columns,
     forget_fit,
     is_frame,
+    leaves_unreadable_out,
     name_columns,
     read_all,
 )
@@ -378,6 +379,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
+    @leaves_unreadable_out
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Fit the debiased classifier.
 

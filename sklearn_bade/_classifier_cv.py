@@ -36,7 +36,7 @@ from .learners import (
     warn_if_faint,
     warn_of_vanished_classes,
 )
-from .rows import forget_fit
+from .rows import forget_fit, leaves_unreadable_out
 from .utils import draw_seed, draw_seeds, progress_bar
 
 # What a search hands on to the debiaser that it refits as it is.
@@ -383,6 +383,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=False)
+    @leaves_unreadable_out
     def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
         """Choose the strength and fit the debiased classifier.
 
@@ -460,12 +461,15 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.n_splits_ = len(folds)
         return measure, rows, folds, witnesses
 
+    def _balances(self, rows):
+        """Tell whether candidates are judged for a balanced population."""
+        if self.population == "auto":
+            return rows.kind != "table"
+        return self.population == "balanced"
+
     def _as_judged(self, rows):
         """Weigh rows as the population has them that candidates are judged for."""
-        is_balanced = self.population == "balanced"
-        if self.population == "auto":
-            is_balanced = rows.kind != "table"
-        return rows.balanced() if is_balanced else rows
+        return rows.balanced() if self._balances(rows) else rows
 
     def _split_as_given(self, X, y, sample_weight):
         """Split by the user's own `cv`, and renumber the rows that weigh anything."""
@@ -547,7 +551,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
         if not self.keep_sensitive:
             warn_if_faint(cell_signal(answers, judged))
-        return Judge(judged, answers, path, measure, scores)
+        return Judge(
+            judged, answers, path, measure, scores, is_balanced=self._balances(rows)
+        )
 
     def _find(self, judge, rule, strengths, base_rates):
         """Judge the strengths that were given, or those that lead to the best."""

@@ -15,6 +15,7 @@ from .rows import (
     encode_labels,
     forget_fit,
     is_dataset,
+    leaves_unreadable_out,
     read_labels,
     validate_features,
     validate_labels,
@@ -91,6 +92,7 @@ class DefaultNetClassifier(PredictByProbabilityMixin, BaseEstimator):
         self.verbose = verbose
 
     @fit_context(prefer_skip_nested_validation=True)
+    @leaves_unreadable_out
     def fit(self, X, y, sample_weight=None):
         """Train the network.
 

@@ -216,13 +216,25 @@ class CautiousRule(Rule):
 
     varies_rates : bool, default=False
         Whether to try base rates with fewer decisions for the greater of two classes.
+
+    over_classes : callable, default=np.max
+        What makes one figure of the expected disparities of several classes.
     """
 
-    def __init__(self, control, class_sizes, disparity, *, varies_rates=False):
+    def __init__(
+        self,
+        control,
+        class_sizes,
+        disparity,
+        *,
+        varies_rates=False,
+        over_classes=np.max,
+    ):
         self.control = control
         self.class_sizes = np.maximum(class_sizes, 1)
         self.name = None if callable(disparity) else disparity
         self.varies_rates = varies_rates
+        self.over_classes = over_classes
         self.p_value, self.error = np.nan, 0.0
         if self.name is not None:
             self.error = control.outcomes.standard_error(self.name)
@@ -271,7 +283,8 @@ class CautiousRule(Rule):
         """Compute the gap that a candidate is judged by."""
         if self.name is None:
             return candidate.disparity
-        return expected_disparity(candidate.outcomes, self.name)
+        outcomes = candidate.outcomes
+        return expected_disparity(outcomes, self.name, over_classes=self.over_classes)
 
     def is_affordable(self, candidate):
         """Tell whether a candidate pays no more than the rule allows.
@@ -454,7 +467,13 @@ def make_rule(search, judge):
     # A selection has a rate of its own, whatever is added to the logits.
     varies_rates = isinstance(search.base_rates, str) and search.selection_rate is None
     cautious = CautiousRule(
-        control, judge.class_sizes, search.disparity, varies_rates=varies_rates
+        control,
+        judge.class_sizes,
+        search.disparity,
+        varies_rates=varies_rates,
+        # Of groups that are rare in a class, so few rows say how wide its gap is that the
+        # widest of many is mostly noise.
+        over_classes=np.mean if judge.is_balanced else np.max,
     )
     bounds = search.max_disparity, search.max_accuracy_loss, search.disparity_weight
     if search.confidence is not None:

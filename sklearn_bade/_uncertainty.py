@@ -153,14 +153,14 @@ def equality_p_value(outcomes, name, classes=None):
     return float(min(1.0, min(p_values, default=1.0) * len(classes)))
 
 
-def expected_disparity(outcomes, name, classes=None):
+def expected_disparity(outcomes, name, classes=None, *, over_classes=np.max):
     """Estimate a disparity of the groups themselves, not of the rows that were drawn.
 
     Rates of three or more groups are pooled in part: the less a rate is certain, the
     nearer it is taken to that of all groups, as far as these differ no more than noise
     would make them. A gap is then the expectation of the absolute difference of two rates,
     which stays near its noise where there is none: closing a gap further than one can see
-    gains nothing.
+    gains nothing. `over_classes` makes one figure of those of several classes.
     """
     gaps = {}
     for kind, (rate, variance) in compared_rates(outcomes, name, classes).items():
@@ -168,7 +168,7 @@ def expected_disparity(outcomes, name, classes=None):
         difference, error = _differences(rate, variance)
         gaps[kind] = np.fmax.reduce(_folded_mean(difference, error))
     gaps = DISPARITIES[name](gaps)
-    return float(np.max(gaps)) if gaps.size else np.nan
+    return float(over_classes(gaps)) if gaps.size else np.nan
 
 
 def upper_limit(outcomes, name, confidence, classes=None):

@@ -29,6 +29,7 @@ __all__ = [
     "TiedSelectionWarning",
     "UndefinedDisparityWarning",
     "UnreachedBoundWarning",
+    "UnreadableRowsError",
     "UnreadableValueWarning",
     "UselessDisparityWarning",
     "VanishedClassWarning",
@@ -79,6 +80,10 @@ class LostConstraintWarning(DebiasWarning):
 
 class ModelFileError(ValueError):
     """A file of a classifier is damaged, foreign, changed, too large or too new."""
+
+
+class UnreadableRowsError(OSError):
+    """Items of a dataset cannot be read, such as images in broken files."""
 
 
 class OtherVersionWarning(DebiasWarning):

@@ -4,8 +4,9 @@ from copy import copy, deepcopy
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader
 
-from ..rows import row_slices
+from ..rows import LazyRows, row_slices
 
 
 def first_output(output):
@@ -21,10 +22,24 @@ def to_logits(output, criterion):
     return output
 
 
+def read_slices(net, X):
+    """Read rows in large batches, those of a dataset by as many processes as the net may.
+
+    A user allows them by `iterator_valid__num_workers`.
+    """
+    slices = row_slices(X.shape)
+    n_workers = net.get_params_for("iterator_valid").get("num_workers", 0)
+    if n_workers and isinstance(X, LazyRows):
+        positions = [np.arange(len(X))[part] for part in slices]
+        yield from DataLoader(X, sampler=positions, batch_size=None, num_workers=n_workers)
+        return
+    for part in slices:
+        yield torch.from_numpy(np.array(X[part]))
+
+
 def outputs(net, X, stamp=None):
     """Compute a net's outputs in large batches."""
-    for part in row_slices(X.shape):
-        rows = torch.from_numpy(np.array(X[part]))
+    for rows in read_slices(net, X):
         yield net.evaluation_step((stamp(rows) if stamp else rows, None))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from ..rows import row_slices
+from ._inference import read_slices
 
 WEIGHTED_LAYERS = (torch.nn.Linear, torch.nn.Conv2d)
 
@@ -26,8 +26,8 @@ def layer_inputs(net, layer, X):
         lambda _, inputs: seen.append(inputs[0].detach().cpu().numpy())
     )
     try:
-        for rows in row_slices(X.shape):
-            net.evaluation_step((torch.from_numpy(np.array(X[rows])), None))
+        for rows in read_slices(net, X):
+            net.evaluation_step((rows, None))
     finally:
         hook.remove()
     return np.concatenate(seen)

@@ -1,4 +1,6 @@
-"""The default network of tables: it sees each measurement in pieces, and all as they are."""
+"""The default network of tables, which also sees each measurement in pieces."""
+
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -52,8 +54,9 @@ class PiecewiseLinearNet(torch.nn.Module):
         edges = np.asarray(edges, dtype=np.float32)
         n_pieces = edges.shape[1] - 1
         lengths = np.diff(edges, axis=1)
-        # Pieces without length only fill up the rows of the array.
-        slopes = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        # Pieces without length, as far as single precision can tell, only fill up the rows.
+        has_length = lengths > np.finfo(np.float32).tiny
+        slopes = np.divide(1, lengths, out=np.zeros_like(lengths), where=has_length)
         self.register_buffer("measured", torch.tensor(measured))
         self.register_buffer("starts", torch.tensor(edges[:, :-1]))
         self.register_buffer("slopes", torch.tensor(slopes))
@@ -79,7 +82,7 @@ class PiecewiseLinearNet(torch.nn.Module):
 def _layers(*widths):
     """Make what follows the first layer."""
     layers = [torch.nn.ReLU()]
-    for n_in, n_out in zip(widths[:-2], widths[1:-1]):
+    for n_in, n_out in pairwise(widths[:-1]):
         layers += [torch.nn.Linear(n_in, n_out), torch.nn.ReLU()]
     return torch.nn.Sequential(*layers, torch.nn.Linear(*widths[-2:]))
 
@@ -87,7 +90,7 @@ def _layers(*widths):
 def find_edges(X):
     """Find the measurements among the columns, and edges to cut them at.
 
-    The least and the greatest value are no edges, so that a model does not keep them.
+    An edge lies between two values, so that a model keeps none that a single row has.
 
     Parameters
     ----------
@@ -103,17 +106,17 @@ def find_edges(X):
         Edges of each; fewer where there are many measurements.
     """
     some = np.unique(np.linspace(0, len(X) - 1, min(len(X), ROWS_TO_CUT)).astype(int))
-    distinct = {i: np.unique(column) for i, column in enumerate(X[some].T)}
-    measured = tuple(i for i, values in distinct.items() if len(values) > 2)
+    columns = [np.sort(column) for column in X[some].T]
+    distinct = [np.unique(column) for column in columns]
+    measured = tuple(i for i, values in enumerate(distinct) if len(values) > 2)
     if not measured:
         return (), np.empty((0, 0), dtype=np.float32)
-    pieces = ROW_QUANTILES + VALUE_QUANTILES
-    share = min(1, MOST_PIECES / (pieces * len(measured)))
-    n_of_rows, n_of_values = (max(1, round(share * n)) for n in (ROW_QUANTILES, VALUE_QUANTILES))
+    most = MOST_PIECES / (ROW_QUANTILES + VALUE_QUANTILES) / len(measured)
+    n_of_rows, n_of_values = (
+        max(1, round(min(1, most) * n)) for n in (ROW_QUANTILES, VALUE_QUANTILES)
+    )
     cuts = [
-        np.unique(
-            [*_quantiles(X[some, i], n_of_rows), *_quantiles(distinct[i], n_of_values)]
-        )
+        np.unique([*_cut(columns[i], n_of_rows), *_cut(distinct[i], n_of_values)])
         for i in measured
     ]
     n_edges = max(2, *map(len, cuts))
@@ -121,6 +124,7 @@ def find_edges(X):
     return measured, np.array(edges, dtype=np.float32)
 
 
-def _quantiles(values, n):
-    """Compute n quantiles, without the ends."""
-    return np.quantile(values, np.linspace(0, 1, n + 2)[1:-1])
+def _cut(values, n):
+    """Cut sorted values at n quantiles of what lies half-way between two neighbours."""
+    between = (values[1:] + values[:-1]) / 2
+    return np.quantile(between, np.linspace(0, 1, n + 2)[1:-1])

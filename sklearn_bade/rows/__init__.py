@@ -26,6 +26,7 @@ from ._containers import (
 )
 from ._lazy import LazyRows, is_dataset, open_dataset, read_all, read_labels
 from ._rows import Rows, drop_weightless, kind_of
+from ._unreadable import leaves_unreadable_out
 
 __all__ = [
     "COLUMN_PREFIX",
@@ -46,6 +47,7 @@ __all__ = [
     "is_dataset",
     "is_frame",
     "kind_of",
+    "leaves_unreadable_out",
     "like",
     "name_columns",
     "open_dataset",

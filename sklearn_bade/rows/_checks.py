@@ -17,7 +17,7 @@ from sklearn.utils.validation import (
 
 from .._compat import is_tensor
 from ._containers import column_names, frame_to_pandas, is_frame
-from ._lazy import LazyRows, is_dataset, open_dataset
+from ._lazy import LazyRows, is_dataset, open_dataset, reading
 
 # Weights that are as far from one as this or further are measured by the greatest.
 SMALLEST_WEIGHT = 1e-100
@@ -145,7 +145,11 @@ def _in_native_order(X):
 
 def validate_labels(X, y):
     """Check that there is one class label for each row, and return them as an array."""
-    y = np.asarray(y) if is_dataset(y) else as_plain_labels(y)
+    if is_dataset(y):
+        with reading(y):
+            y = np.asarray(y)
+    else:
+        y = as_plain_labels(y)
     y = column_or_1d(y, warn=True)
     check_consistent_length(X, y)
     assert_all_finite(y, input_name="y")

@@ -1,5 +1,7 @@
 """Rows of a torch Dataset, read when they are needed."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from .._compat import (
@@ -9,6 +11,24 @@ from .._compat import (
     is_torch_dataset,
     is_torch_loader,
 )
+from ..exceptions import UnreadableRowsError
+
+# Items at the beginning that are tried, to see what a row looks like. Not tuned.
+TRIED_FOR_SHAPE = 20
+
+
+@contextmanager
+def reading(dataset, position=None):
+    """Name the item, or only the dataset, where reading fails, as with a broken file."""
+    try:
+        yield
+    except UnreadableRowsError:
+        raise
+    except OSError as error:
+        name = "An item" if position is None else f"Item {position}"
+        raise UnreadableRowsError(
+            f"{name} of {type(dataset).__name__} cannot be read ({error})"
+        ) from error
 
 
 class LazyRows:
@@ -37,7 +57,7 @@ class LazyRows:
             )
         self.dataset = dataset
         self.positions = np.arange(len(dataset)) if positions is None else positions
-        first = self._read(0) if len(self.positions) else np.empty(0, np.float32)
+        first = self._first() if len(self.positions) else np.empty(0, np.float32)
         self.shape = (len(self.positions), *first.shape)
         self.ndim = len(self.shape)
         self.dtype = first.dtype
@@ -62,9 +82,20 @@ class LazyRows:
         """Select rows without reading them."""
         return LazyRows(self.dataset, self.positions[positions])
 
+    def _first(self):
+        """Read the first row that can be read, if one of the first can."""
+        n_tried = min(TRIED_FOR_SHAPE, len(self.positions))
+        for position in range(n_tried - 1):
+            try:
+                return self._read(position)
+            except UnreadableRowsError:
+                continue
+        return self._read(n_tried - 1)
+
     def _read(self, position):
         """Read a row as an array of bytes or of float32."""
-        item = self.dataset[self.positions[position]]
+        with reading(self.dataset, self.positions[position]):
+            item = self.dataset[self.positions[position]]
         if isinstance(item, (tuple, list)):
             item = item[0]
         if is_tensor(item):
@@ -126,9 +157,18 @@ def read_labels(dataset):
             "y is None, and a SliceDataset gives one element of each item only. Give the "
             "labels as y, for instance y=SliceDataset(dataset, idx=1)."
         )
-    if not isinstance(dataset[0], (tuple, list)):
+    labels = []
+    for i in range(len(dataset)):
+        with reading(dataset, i):
+            item = dataset[i]
+        labels.append(_label_of(item))
+    return np.asarray(labels)
+
+
+def _label_of(item):
+    if not isinstance(item, (tuple, list)):
         raise ValueError(
             "y is None, and the dataset's items hold no labels: they must be tuples of a "
             "row and its label. Otherwise give the labels as y."
         )
-    return np.asarray([np.asarray(dataset[i][1]).item() for i in range(len(dataset))])
+    return np.asarray(item[1]).item()

@@ -85,11 +85,12 @@ class Rows:
         """
         weights = np.ones(len(self)) if self.weights is None else self.weights
         cells = self.count_cells(weights)
-        wanted = cells.sum(axis=1, keepdims=True) / np.maximum((cells > 0).sum(axis=1), 1)[:, None]
+        n_present = np.maximum((cells > 0).sum(axis=1, keepdims=True), 1)
+        wanted = cells.sum(axis=1, keepdims=True) / n_present
         factors = np.divide(wanted, cells, out=np.ones_like(cells), where=cells > 0)
-        known = self.groups.is_known
-        of_row = np.where(known, factors[self.y, np.where(known, self.groups.codes, 0)], 1.0)
-        return self.with_weights(weights * of_row)
+        # Rows of unknown group have the code -1, and find a one in the last column.
+        factors = np.column_stack([factors, np.ones(self.n_classes)])
+        return self.with_weights(weights * factors[self.y, self.groups.codes])
 
     def without_columns(self, positions):
         """Return the same rows without some columns of X."""

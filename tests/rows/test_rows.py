@@ -5,8 +5,12 @@ from sklearn_bade._groups import UNKNOWN_GROUP, Groups
 from sklearn_bade.rows import Rows, drop_weightless
 
 
+def make_groups(codes):
+    return Groups(np.array(codes), np.array(["f", "m"]), {})
+
+
 def make(weights=None):
-    groups = Groups(np.array([0, UNKNOWN_GROUP, 1, 1]), np.array(["f", "m"]), {})
+    groups = make_groups([0, UNKNOWN_GROUP, 1, 1])
     X = np.arange(8.0).reshape(4, 2)
     return Rows(X, np.array([0, 0, 1, 1]), np.array(["no", "yes"]), groups, weights)
 
@@ -52,3 +56,22 @@ def test_rows_without_weight_are_dropped():
     assert weights.tolist() == [1, 2]
     with pytest.raises(ValueError, match="zero in every row"):
         drop_weightless(rows.X, rows.y, None, np.zeros(4))
+
+
+class TestBalanced:
+    def test_each_class_has_as_much_of_every_group(self):
+        rng = np.random.RandomState(0)
+        y, groups = rng.randint(3, size=300), rng.randint(-1, 2, size=300)
+        weights = rng.uniform(0.5, 2, size=300)
+        rows = Rows(np.zeros((300, 1)), y, np.arange(3), make_groups(groups), weights)
+        balanced = rows.balanced()
+        cells = balanced.count_cells(balanced.weights)
+        np.testing.assert_allclose(cells[:, 0], cells[:, 1])
+        np.testing.assert_allclose(cells.sum(axis=1), rows.count_cells(weights).sum(axis=1))
+        is_unknown = groups < 0
+        np.testing.assert_array_equal(balanced.weights[is_unknown], weights[is_unknown])
+
+    def test_a_class_may_lack_a_group(self):
+        y, groups = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 1])
+        rows = Rows(np.zeros((5, 1)), y, np.arange(2), make_groups(groups))
+        np.testing.assert_allclose(rows.balanced().weights, [0.75, 0.75, 1.5, 1, 1])

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 from skorch.helper import SliceDataset
 
-from sklearn_bade.datasets import load_celeba, load_utkface, make_colored_digits
+from sklearn_bade.datasets import load_celeba, load_utkface
 from sklearn_bade.exceptions import SkippedFilesWarning
 
 FACES = [
@@ -41,41 +41,6 @@ def celeba(tmp_path):
     parts = [f"{name} {i // 2}" for i, name in enumerate(CELEBA_NAMES)]
     (tmp_path / "list_eval_partition.txt").write_text("\n".join(parts) + "\n")
     return tmp_path
-
-
-class TestColoredDigits:
-    def test_train_colours_go_with_the_class_as_strongly_as_asked(self):
-        for correlation in (0.0, 0.5, 0.9, 1.0):
-            _, _, y, _, color, _ = make_colored_digits(
-                correlation=correlation, random_state=0
-            )
-            measured = np.corrcoef(y, color == "green")[0, 1]
-            assert measured == pytest.approx(correlation, abs=0.005)
-
-    @pytest.mark.parametrize(("n_classes", "n_colors"), [(2, 2), (10, 2), (10, 6), (2, 3)])
-    def test_every_test_digit_appears_once_in_each_colour(self, n_classes, n_colors):
-        *_, X, y_train, y, _, color = make_colored_digits(
-            n_classes, n_colors=n_colors, random_state=1
-        )
-        names, counts = np.unique(color, return_counts=True)
-        assert len(names) == n_colors
-        assert len(set(counts)) == 1
-        shapes = X.max(axis=1).reshape(-1, n_colors, 64)
-        np.testing.assert_array_equal(shapes, shapes[:, :1].repeat(n_colors, axis=1))
-        assert (y.reshape(-1, n_colors) == y[::n_colors, None]).all()
-        assert np.unique(y_train).tolist() == list(range(n_classes))
-
-    def test_colours_are_where_their_names_say(self):
-        X, *_, color, _ = make_colored_digits(n_colors=2, random_state=0)
-        assert X.dtype == np.float32
-        assert (X.min(), X.max()) == (0, 1)
-        assert not X[color == "red", 1:].any()
-        assert X[color == "red", 0].any(axis=(1, 2)).all()
-
-    def test_seeds(self):
-        one, same, other = (make_colored_digits(random_state=s)[0] for s in (0, 0, 1))
-        np.testing.assert_array_equal(one, same)
-        assert (one != other).any()
 
 
 class TestUTKFace:

@@ -1,31 +1,18 @@
-"""Images: coloured digits, and faces from a local copy."""
+"""Faces from a local copy."""
 
 import os
 import re
 from importlib.util import find_spec
-from numbers import Integral, Real
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 
 from .._compat import Interval, StrOptions, validate_params
 from ..exceptions import SkippedFilesWarning
 from ..utils import warn_user
-
-COLORS = {
-    "red": (1, 0, 0),
-    "green": (0, 1, 0),
-    "blue": (0, 0, 1),
-    "yellow": (1, 1, 0),
-    "cyan": (0, 1, 1),
-    "magenta": (1, 0, 1),
-}
-BRIGHTEST = 16  # of scikit-learn's digits
-N_DIGITS = 10
 
 # As the owners of UTKFace name their files and codes.
 FACE_SUFFIXES = {".jpg", ".jpeg", ".png"}
@@ -47,108 +34,6 @@ For research only, not for commercial use."""
 CELEBA_DESCR = """CelebA: faces of celebrities, aligned, with 40 attributes. Liu, Luo, Wang
 and Tang, "Deep Learning Face Attributes in the Wild", 2015. For research only, not for
 commercial use."""
-
-
-@validate_params(
-    {
-        "n_classes": [Interval(Integral, 2, N_DIGITS, closed="both")],
-        "n_colors": [Interval(Integral, 2, len(COLORS), closed="both")],
-        "correlation": [Interval(Real, 0, 1, closed="both")],
-        "test_size": [Interval(Real, 0, 1, closed="neither")],
-        "random_state": ["random_state"],
-    },
-    prefer_skip_nested_validation=True,
-)
-def make_colored_digits(
-    n_classes=2, *, n_colors=2, correlation=0.9, test_size=0.3, random_state=None
-):
-    """Colour scikit-learn's digits so that the colour goes with the class.
-
-    A network that is trained on them finds it easier to look at the colour than at the
-    shape. In the test images, every digit appears once in each colour, so that colour and
-    class are independent, and a fair classifier has no gap at all.
-
-    Parameters
-    ----------
-    n_classes : int, default=2
-        Number of classes, each of which takes neighbouring digits: with 2, zero to four
-        against five to nine; with 10, every digit is a class.
-
-    n_colors : int, default=2
-        Number of colours, at most 6: red, green, blue, yellow, cyan, magenta. The colours
-        are dealt to the classes in their order: with 2, the lower half is mostly red.
-
-    correlation : float, default=0.9
-        Share of the training images of each class that have the class's colour; the others
-        are coloured evenly, its colour included. With two classes and two colours this is
-        the correlation coefficient.
-
-    test_size : float, default=0.3
-        Share of the 1,797 digits that are kept for testing.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of the split and of the colours.
-
-    Returns
-    -------
-    X_train, X_test : ndarray of shape (n_samples, 3, 8, 8), dtype=float32
-        Images, with values from 0 to 1; `n_colors` test images for each test digit.
-
-    y_train, y_test : ndarray of shape (n_samples,), dtype=int64
-        Classes, from 0.
-
-    color_train, color_test : ndarray of shape (n_samples,)
-        Names of the colours: the sensitive attribute.
-
-    Examples
-    --------
-    >>> from sklearn_bade.datasets import make_colored_digits
-    >>> X_train, X_test, y_train, y_test, color_train, color_test = make_colored_digits(
-    ...     random_state=0
-    ... )
-    >>> X_train.shape, X_test.shape
-    ((1257, 3, 8, 8), (1080, 3, 8, 8))
-    >>> round(((color_train == "green") == y_train).mean(), 2)
-    np.float64(0.95)
-    """
-    rng = check_random_state(random_state)
-    digits = load_digits()
-    shapes, shapes_test, digit, digit_test = train_test_split(
-        (digits.images / BRIGHTEST).astype(np.float32),
-        digits.target,
-        test_size=test_size,
-        stratify=digits.target,
-        random_state=rng,
-    )
-    y, y_test = digit * n_classes // N_DIGITS, digit_test * n_classes // N_DIGITS
-    color = _deal_colors(y, n_classes, n_colors, correlation, rng)
-    color_test = np.tile(np.arange(n_colors), len(y_test))
-    names = np.array(list(COLORS))
-    return (
-        _paint(shapes, color),
-        _paint(np.repeat(shapes_test, n_colors, axis=0), color_test),
-        y,
-        np.repeat(y_test, n_colors),
-        names[color],
-        names[color_test],
-    )
-
-
-def _deal_colors(y, n_classes, n_colors, correlation, rng):
-    """Deal colours in exact shares to the images of each class."""
-    color = np.empty(len(y), dtype=np.int64)
-    for k in range(n_classes):
-        rows = rng.permutation(np.flatnonzero(y == k))
-        n_own = round(correlation * len(rows))
-        color[rows[:n_own]] = k * n_colors // n_classes
-        color[rows[n_own:]] = np.arange(len(rows) - n_own) % n_colors
-    return color
-
-
-def _paint(shapes, color):
-    """Put shades of grey into the channels of a colour."""
-    channels = np.array(list(COLORS.values()), dtype=np.float32)[color]
-    return shapes[:, None] * channels[:, :, None, None]
 
 
 def _bundle(paths, frame, target, sensitive, image_size, descr, on_error):
