@@ -79,6 +79,19 @@ def make_net(n_features, n_classes=2, hidden=(128, 256, 512), **settings):
     )
 
 
+def cell_codes(y, groups):
+    """Make one number of the class and the group of each row."""
+    codes = np.unique(groups, return_inverse=True)[1]
+    return y * (codes.max() + 1) + codes
+
+
+def resample(cells, seed):
+    """Draw rows so that every class and group is as frequent."""
+    rng, names = np.random.RandomState(seed), np.unique(cells)
+    each = len(cells) // len(names)
+    return np.concatenate([rng.choice(np.flatnonzero(cells == c), each) for c in names])
+
+
 def peak_bytes():
     """Return the most memory that this process has ever held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
