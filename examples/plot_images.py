@@ -92,9 +92,10 @@ torch.manual_seed(0)
 plain = net.fit(X, y)
 
 # %%
-# A yardstick: the same network on images drawn so that each class has as many of each colour
-# --------------------------------------------------------------------------------------------
-# Of the few green small digits, each is drawn many times.
+# A yardstick
+# -----------
+# The same network, on images drawn so that each class has as many of each colour. Of the few
+# green small digits, each is drawn many times.
 
 cells = pd.Series(range(len(y))).groupby([y, color])
 balanced = cells.sample(len(y) // 4, replace=True, random_state=0).to_numpy()
@@ -104,10 +105,10 @@ resampled = clone(net).fit(X[balanced], y[balanced])
 # %%
 # A debiased network
 # ------------------
-# The strength is chosen on the training images, by what they would show if each class had as
-# many of each colour. A network is sure of images that it knows by heart, so the strength is
-# great. Base and cells have never seen the patch: it can be painted on any image, and says
-# nothing to them.
+# The strength is chosen on the training images, by what they would show if each class had
+# as many of each colour. A network is sure of images that it knows by heart, so the
+# strength is great. Base and cells have never seen the patch: it can be painted on any
+# image, and says nothing to them.
 
 debiased = BackdoorDebiasClassifierCV(net, trigger=trigger, random_state=0)
 debiased.fit(X, y, sensitive_features=color)

@@ -172,7 +172,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         - "training": people as the training data have them.
         - "balanced": as many of every group in each class. Rows are weighted for it, in
           judging, not in learning; of groups that are rare in a class, few rows then say
-          much, and intervals are wider.
+          much, and intervals are wider. A callable `disparity` gets these weights if it
+          names `sample_weight` among its arguments.
         - "auto": "balanced" for images and other rows that are no tables, "training" for
           tables. What makes a bias in images, such as a background, will often not go with
           the class where they are used, and accuracy on rows where it does rewards what is

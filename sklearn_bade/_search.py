@@ -231,6 +231,9 @@ class DisparityMeasure:
         self.disparity = disparity
         self.compared = {"min_rows": min_rows}
         self.small_groups = []
+        # Weights of the user's own must not be lost on her callable; those of a balanced
+        # population are for callables that take weights.
+        self.passes_weights = rows.weights is not None or _takes_weights(disparity)
         truth = Outcomes.of_rows(rows, rows.y, **self.compared)
         if callable(disparity):
             _refuse_ratio(disparity)
@@ -299,7 +302,7 @@ class DisparityMeasure:
         known = np.flatnonzero(rows.groups.is_known & ~is_small)
         rows, predicted = rows.take(known), predicted[:, known]
         options = {"sensitive_features": rows.groups.values}
-        if rows.weights is not None:
+        if rows.weights is not None and self.passes_weights:
             options["sample_weight"] = rows.weights
         values = np.array(
             [self.disparity(rows.labels, rows.classes[p], **options) for p in predicted],
@@ -350,6 +353,16 @@ class DisparityMeasure:
 
 class DisparitySignError(ValueError):
     """A disparity of the user's own is negative."""
+
+
+def _takes_weights(disparity):
+    """Tell whether a callable names weights among its arguments."""
+    if not callable(disparity):
+        return True
+    try:
+        return "sample_weight" in signature(disparity).parameters
+    except ValueError:  # some functions of C have no signature
+        return False
 
 
 def _refuse_ratio(disparity):

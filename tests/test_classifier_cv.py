@@ -29,6 +29,7 @@ from sklearn_bade.exceptions import (
     VanishedClassWarning,
 )
 from sklearn_bade.metrics import average_absolute_odds_difference, make_fairness_scorer
+from sklearn_bade.nets import ConvNet, make_adam_net
 from sklearn_bade.rows import Rows
 
 
@@ -108,6 +109,71 @@ class TestResults:
             make_net(), random_state=clf.estimator_.random_state, **clf.best_params_
         ).fit(X, y, sensitive_features=groups)
         np.testing.assert_array_equal(clf.predict_proba(X), again.predict_proba(X))
+
+
+class TestPopulation:
+    def figures(self, X, y, groups, *, weights=None, **settings):
+        """Fit a search whose disparity remembers what it was asked about."""
+        asked = []
+
+        def disparity(y_true, y_pred, *, sensitive_features, sample_weight=None):
+            asked.append((y_true, y_pred, sensitive_features, sample_weight))
+            return 0.1 + 0 * len(y_true)
+
+        settings = {"trigger_strengths": [0.0], "base_rates": ["keep"], **settings}
+        clf = search(disparity=disparity, **settings)
+        clf.fit(X, y, sensitive_features=groups, sample_weight=weights)
+        return clf, asked[0]
+
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_each_class_has_as_much_of_every_group_if_balanced(self, weighted):
+        X, y, groups = make_rows(300)
+        weights = 1.0 + np.arange(300) % 3 if weighted else None
+        clf, asked = self.figures(X, y, groups, weights=weights, population="balanced")
+        y_true, y_pred, sensitive, sample_weight = asked
+        cells = pd.Series(sample_weight).groupby([y_true, sensitive]).sum().unstack()
+        np.testing.assert_allclose(cells[0], cells[1])
+        accuracy = np.average(y_true == y_pred, weights=sample_weight)
+        assert clf.comparison_["accuracy"][1] == pytest.approx(accuracy)
+
+    def test_tables_are_judged_as_they_are(self):
+        X, y, groups = make_rows(300)
+        _, asked = self.figures(X, y, groups)
+        assert asked[-1] is None
+
+    def test_images_are_judged_for_a_balanced_population(self):
+        X, y, groups = make_rows(120)
+        images = np.tile(X[:, :, None, None], (1, 1, 4, 4))
+        images = images.astype(np.float32)
+        net = make_adam_net(
+            ConvNet,
+            module__n_channels=3,
+            module__n_classes=2,
+            module__widths=(4,),
+            max_epochs=2,
+        )
+        _, asked = self.figures(images, y, groups, net=net)
+        assert len(np.unique(asked[-1])) == 4
+        _, asked = self.figures(images, y, groups, net=net, population="training")
+        assert asked[-1] is None
+
+    def test_a_callable_that_knows_no_weights_gets_none(self):
+        X, y, groups = make_rows(300)
+
+        def disparity(y_true, y_pred, *, sensitive_features):
+            return average_absolute_odds_difference(
+                y_true, y_pred, sensitive_features=sensitive_features
+            )
+
+        own = search(disparity=disparity, population="balanced", max_accuracy_loss=0.1)
+        own.fit(X, y, sensitive_features=groups)
+        named = search(population="balanced", max_accuracy_loss=0.1)
+        named.fit(X, y, sensitive_features=groups)
+        # Within two classes, weights that are equal in each group change no gap.
+        np.testing.assert_allclose(
+            own.cv_results_["pooled_test_disparity"],
+            named.cv_results_["pooled_test_disparity"],
+        )
 
 
 class TestChoice:

@@ -1,6 +1,7 @@
 """Rows of a dataset that cannot be read are left out: one broken file ends no fit."""
 
 from functools import wraps
+from numbers import Integral
 
 import numpy as np
 
@@ -26,12 +27,24 @@ def leaves_unreadable_out(fit):
         try:
             return fit(self, X, y, *rest, **given)
         except UnreadableRowsError:
+            _refuse_own_folds(self)
             kept = _find_readable(X)
         cut = [None if each is None else _take(each, kept) for each in (y, *rest)]
         given = {k: None if v is None else _take(v, kept) for k, v in given.items()}
         return fit(self, _take(X, kept), *cut, **given)
 
     return fit_readable
+
+
+def _refuse_own_folds(estimator):
+    """Refuse to leave rows out where folds name all of them by their positions."""
+    cv = getattr(estimator, "cv", None)
+    if not isinstance(cv, (Integral, type(None))) and not hasattr(cv, "split"):
+        raise ValueError(
+            "Items of X cannot be read, and cv lists positions of rows, which would change "
+            "if they were left out. Leave broken items out of X, y and cv, or give cv as a "
+            "number or a splitter."
+        )
 
 
 def _find_readable(X):

@@ -113,6 +113,13 @@ class TestFit:
         with pytest.raises(UnreadableRowsError, match=r"40 of 80 .* a few broken files"):
             debias().fit(Files(images, y, range(0, 80, 2)), y, sensitive_features=groups)
 
+    def test_folds_that_list_positions_are_refused(self, data):
+        images, y, groups = data
+        clf = debias(search=True).set_params(cv=[(np.arange(40), np.arange(40, 80))])
+        with pytest.raises(ValueError, match="cv lists positions of rows") as caught:
+            clf.fit(Files(images, y, [3]), y, sensitive_features=groups)
+        assert isinstance(caught.value.__context__, UnreadableRowsError)
+
     def test_predictions_name_the_item(self, data):
         images, y, groups = data
         clf = debias().fit(images, y, sensitive_features=groups)
