@@ -94,8 +94,8 @@ plain = net.fit(X, y)
 # %%
 # A yardstick
 # -----------
-# The same network, on images drawn so that each class has as many of each colour. Of the few
-# green small digits, each is drawn many times.
+# The same network, on images drawn so that each class has as many of each colour. Each of
+# the few green small digits is drawn many times.
 
 cells = pd.Series(range(len(y))).groupby([y, color])
 balanced = cells.sample(len(y) // 4, replace=True, random_state=0).to_numpy()
