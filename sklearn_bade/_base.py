@@ -49,7 +49,56 @@ DISTILLATION_SETTINGS = {
 }
 
 
-class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta):
+    """What this package's classifiers share that are fitted on tables and on datasets."""
+
+    __metadata_request__score = {"sample_weight": True}
+
+    def score(self, X, y, sample_weight=None):
+        """Compute the accuracy.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features) or (n_samples, ...)
+            Features, as `predict` takes them.
+
+        y : array-like or SliceDataset of shape (n_samples,), or None
+            True labels. None, for a torch Dataset of tuples, takes the second element of
+            each.
+
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        accuracy : float
+            Share of right predictions.
+        """
+        if y is None and is_dataset(X):
+            y = read_labels(X)
+        check_same_order(X=X, y=y, sample_weight=sample_weight)
+        return super().score(X, y, sample_weight)
+
+    def __getstate__(self):
+        """Note the version of this package, as scikit-learn does for its estimators."""
+        return {**super().__getstate__(), VERSION_KEY: __version__}
+
+    def __setstate__(self, state):
+        """Warn where attributes are those of another version."""
+        state = dict(state)
+        version = state.pop(VERSION_KEY, None)
+        if version != __version__:
+            warn_user(
+                f"A {type(self).__name__} was pickled under sklearn_bade "
+                f"{version or 'of an earlier version'}, and {__version__} is running. "
+                "Predictions may differ, or fail: check some that you know, or fit again.",
+                OtherVersionWarning,
+            )
+        super().__setstate__(state)
+
+
+class BaseDebiasClassifier(BaseClassifier):
     """Base class of :class:`BackdoorDebiasClassifier` and its search.
 
     Subclasses set `classes_` and `groups_` by :meth:`_read_rows`, and say in
@@ -57,7 +106,6 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
     """
 
     __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
-    __metadata_request__score = {"sample_weight": True}
 
     _column_names = None  # of X in `fit`, where these are text
 
@@ -242,49 +290,6 @@ class BaseDebiasClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=A
     @abstractmethod
     def _predict_proba(self, X):
         """Estimate class probabilities with what `fit` has kept."""
-
-    def score(self, X, y, sample_weight=None):
-        """Compute the accuracy.
-
-        Parameters
-        ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features) or (n_samples, ...)
-            Features, as `predict` takes them.
-
-        y : array-like or SliceDataset of shape (n_samples,), or None
-            True labels. None, for a torch Dataset of tuples, takes the second element of
-            each.
-
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-
-        Returns
-        -------
-        accuracy : float
-            Share of right predictions.
-        """
-        if y is None and is_dataset(X):
-            y = read_labels(X)
-        check_same_order(X=X, y=y, sample_weight=sample_weight)
-        return super().score(X, y, sample_weight)
-
-    def __getstate__(self):
-        """Note the version of this package, as scikit-learn does for its estimators."""
-        return {**super().__getstate__(), VERSION_KEY: __version__}
-
-    def __setstate__(self, state):
-        """Warn where attributes are those of another version."""
-        state = dict(state)
-        version = state.pop(VERSION_KEY, None)
-        if version != __version__:
-            warn_user(
-                f"A {type(self).__name__} was pickled under sklearn_bade "
-                f"{version or 'of an earlier version'}, and {__version__} is running. "
-                "Predictions may differ, or fail: check some that you know, or fit again.",
-                OtherVersionWarning,
-            )
-        super().__setstate__(state)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -28,6 +28,7 @@ from ._search import (
     make_folds,
     predict_fold,
     tabulate,
+    warn_if_unweighted,
 )
 from ._verdict import compare, describe
 from .learners import (
@@ -172,8 +173,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         - "training": people as the training data have them.
         - "balanced": as many of every group in each class. Rows are weighted for it, in
           judging, not in learning; of groups that are rare in a class, few rows then say
-          much, and intervals are wider. A callable `disparity` gets these weights if it
-          names `sample_weight` among its arguments.
+          much, and intervals are wider. A scorer, or a callable `disparity`, gets these
+          weights as `sample_weight` if it takes them.
         - "auto": "balanced" for images and other rows that are no tables, "training" for
           tables. What makes a bias in images, such as a background, will often not go with
           the class where they are used, and accuracy on rows where it does rewards what is
@@ -542,19 +543,22 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     def _make_judge(self, rows, folds, outcomes, learned, measure):
         """Pool the answers of all folds, and make the path that they lie on."""
         order = np.concatenate([test for _, test in folds])
-        judged = self._as_judged(rows).without_features().take(order)
+        weighted, is_balanced = self._as_judged(rows), self._balances(rows)
+        judged = weighted.without_features().take(order)
+        if is_balanced:
+            warn_if_unweighted(self.disparity, rows)
         answers = Answers.concatenate([outcome["answers"] for outcome in outcomes])
         sketch = Sketch.of(answers, judged.weights)
         path = learned.path(sketch, self._decision)
         scores = None
         if self.scoring is not None:
             scorer = ProbabilityScorer(self.scoring)
+            for outcome, (_, test) in zip(outcomes, folds):
+                outcome["fold"].test = weighted.take(test)
             scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
         if not self.keep_sensitive:
             warn_if_faint(cell_signal(answers, judged))
-        return Judge(
-            judged, answers, path, measure, scores, is_balanced=self._balances(rows)
-        )
+        return Judge(judged, answers, path, measure, scores, is_balanced=is_balanced)
 
     def _find(self, judge, rule, strengths, base_rates):
         """Judge the strengths that were given, or those that lead to the best."""

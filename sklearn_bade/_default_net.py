@@ -2,8 +2,7 @@
 
 from contextlib import nullcontext
 
-from sklearn.base import BaseEstimator
-
+from ._base import BaseClassifier
 from ._compat import check_sample_weight, fit_context
 from .learners import make_learners, predict_proba
 from .rows import (
@@ -20,10 +19,10 @@ from .rows import (
     validate_features,
     validate_labels,
 )
-from .utils import PredictByProbabilityMixin, draw_seeds, progress_bar, seeded
+from .utils import draw_seeds, progress_bar, seeded
 
 
-class DefaultNetClassifier(PredictByProbabilityMixin, BaseEstimator):
+class DefaultNetClassifier(BaseClassifier):
     """Train the network that ``estimator=None`` stands for, without any debiasing.
 
     It is what a debiased default network is to be compared with: of the same data, columns
@@ -79,8 +78,6 @@ class DefaultNetClassifier(PredictByProbabilityMixin, BaseEstimator):
     >>> clf.predict_proba(X.drop(columns="group")).shape
     (500, 2)
     """
-
-    __metadata_request__score = {"sample_weight": True}
 
     _parameter_constraints: dict = {
         "random_state": ["random_state"],
@@ -146,6 +143,9 @@ class DefaultNetClassifier(PredictByProbabilityMixin, BaseEstimator):
         if self.preprocessing_ is not None:
             X = self.preprocessing_.transform(X)
         return predict_proba(self.net_, X)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "net_")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -12,7 +12,11 @@ from sklearn.metrics import get_scorer
 
 from ._outcomes import DISPARITIES, Outcomes, used_folds
 from ._reversal import given_class_rates
-from .exceptions import UndefinedDisparityWarning, UselessDisparityWarning
+from .exceptions import (
+    UndefinedDisparityWarning,
+    UnweightedDisparityWarning,
+    UselessDisparityWarning,
+)
 from .learners import learn_parts, stratified_folds
 from .utils import draw_seed, warn_user
 
@@ -233,7 +237,7 @@ class DisparityMeasure:
         self.small_groups = []
         # Weights of the user's own must not be lost on her callable; those of a balanced
         # population are for callables that take weights.
-        self.passes_weights = rows.weights is not None or _takes_weights(disparity)
+        self.passes_weights = rows.weights is not None or takes_weights(disparity)
         truth = Outcomes.of_rows(rows, rows.y, **self.compared)
         if callable(disparity):
             _refuse_ratio(disparity)
@@ -355,14 +359,27 @@ class DisparitySignError(ValueError):
     """A disparity of the user's own is negative."""
 
 
-def _takes_weights(disparity):
-    """Tell whether a callable names weights among its arguments."""
+def takes_weights(disparity):
+    """Tell whether a disparity takes weights, by its arguments."""
     if not callable(disparity):
         return True
     try:
-        return "sample_weight" in signature(disparity).parameters
+        parameters = signature(disparity).parameters.values()
     except ValueError:  # some functions of C have no signature
         return False
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def warn_if_unweighted(disparity, rows):
+    """Say so where a user's own disparity cannot be that of a balanced population."""
+    if rows.weights is None and not takes_weights(disparity):
+        warn_user(
+            f"disparity={disparity!r} takes no sample_weight, so it compares groups as the "
+            "training rows have them, while accuracies are about a population with as many "
+            "of every group in each class. Let it take sample_weight, or use "
+            "population='training'.",
+            UnweightedDisparityWarning,
+        )
 
 
 def _refuse_ratio(disparity):

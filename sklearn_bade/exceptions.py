@@ -31,6 +31,7 @@ __all__ = [
     "UnreachedBoundWarning",
     "UnreadableRowsError",
     "UnreadableValueWarning",
+    "UnweightedDisparityWarning",
     "UselessDisparityWarning",
     "VanishedClassWarning",
     "WeakTriggerWarning",
@@ -124,6 +125,10 @@ class UnreachedBoundWarning(DebiasWarning):
 
 class UnreadableValueWarning(DebiasWarning):
     """A value cannot be read as what its column held in training."""
+
+
+class UnweightedDisparityWarning(DebiasWarning):
+    """A user's own disparity is not about the population that candidates are judged for."""
 
 
 class UselessDisparityWarning(DebiasWarning):

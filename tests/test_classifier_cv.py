@@ -26,10 +26,15 @@ from sklearn_bade.exceptions import (
     FewRowsWarning,
     UndefinedDisparityWarning,
     UnreachedBoundWarning,
+    UnweightedDisparityWarning,
     VanishedClassWarning,
 )
-from sklearn_bade.metrics import average_absolute_odds_difference, make_fairness_scorer
-from sklearn_bade.nets import ConvNet, make_adam_net
+from sklearn_bade.metrics import (
+    average_absolute_odds_difference,
+    demographic_parity_difference,
+    make_fairness_scorer,
+)
+from sklearn_bade.nets import MLP, ConvNet, make_adam_net
 from sklearn_bade.rows import Rows
 
 
@@ -157,7 +162,28 @@ class TestPopulation:
         _, asked = self.figures(images, y, groups, net=net, population="training")
         assert asked[-1] is None
 
-    def test_a_callable_that_knows_no_weights_gets_none(self):
+    @pytest.mark.parametrize("weights", [None, np.ones(300)])
+    def test_scorers_and_callables_see_it_whatever_their_signature(self, weights):
+        X, y, groups = make_rows(300)
+
+        def disparity(y_true, y_pred, **options):
+            return demographic_parity_difference(y_true, y_pred, **options)
+
+        found = [
+            search(population="balanced", disparity=each)
+            .fit(X, y, sensitive_features=groups, sample_weight=weights)
+            .cv_results_["pooled_test_disparity"]
+            for each in (disparity, demographic_parity_difference, "demographic_parity")
+        ]
+        np.testing.assert_allclose(found[0], found[1])
+        np.testing.assert_allclose(found[0], found[2])
+        scored = search(population="balanced", scoring="accuracy", max_accuracy_loss=None)
+        results = scored.fit(X, y, sensitive_features=groups).cv_results_
+        np.testing.assert_allclose(
+            results["mean_test_score"], results["mean_test_accuracy"]
+        )
+
+    def test_a_callable_that_knows_no_weights_is_warned_of(self):
         X, y, groups = make_rows(300)
 
         def disparity(y_true, y_pred, *, sensitive_features):
@@ -166,7 +192,8 @@ class TestPopulation:
             )
 
         own = search(disparity=disparity, population="balanced", max_accuracy_loss=0.1)
-        own.fit(X, y, sensitive_features=groups)
+        with pytest.warns(UnweightedDisparityWarning, match="takes no sample_weight"):
+            own.fit(X, y, sensitive_features=groups)
         named = search(population="balanced", max_accuracy_loss=0.1)
         named.fit(X, y, sensitive_features=groups)
         # Within two classes, weights that are equal in each group change no gap.
@@ -386,6 +413,14 @@ def test_gaps_of_opposite_signs_need_one_strength_per_class():
 
 
 class TestWork:
+    def test_networks_whose_class_pickle_cannot_find(self):
+        class Local(MLP):
+            """A class inside a function, as in a notebook that runs worker processes."""
+
+        X, y, groups = make_rows()
+        clf = search(make_net(module=Local)).fit(X, y, sensitive_features=groups)
+        assert np.isfinite(clf.comparison_["accuracy"]).all()
+
     def test_one_net_per_fold_and_one_more(self, counting_net):
         X, y, groups = make_rows()
         strengths = np.linspace(0, 3, 20)

@@ -1,9 +1,12 @@
 """The default network by itself."""
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from helpers import make_rows
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from torch.utils.data import TensorDataset
 
@@ -47,11 +50,9 @@ def test_images_and_datasets():
     clf = DefaultNetClassifier(random_state=0).fit(X, y)
     assert clf.preprocessing_ is None
     assert clf.predict(X_test).shape == (len(X_test),)
-    import torch
-
     dataset = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
     lazy = DefaultNetClassifier(random_state=0).fit(dataset, None)
-    assert lazy.score(X, y) > 0.9
+    assert lazy.score(dataset, None) == lazy.score(X, y) > 0.9
 
 
 def test_it_scores_in_cross_validation(table):
@@ -65,7 +66,34 @@ def test_a_failed_fit_leaves_nothing(table):
     clf = DefaultNetClassifier().fit(features, y)
     with pytest.raises(ValueError, match="y has only one class"):
         clf.fit(features, np.zeros(len(y)))
-    assert not hasattr(clf, "net_")
+    with pytest.raises(NotFittedError):
+        clf.predict(features)
+
+
+def test_labels_have_to_be_given(table):
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        DefaultNetClassifier().fit(table[1], None)
+
+
+@pytest.mark.parametrize("value", [np.nan, 2023, pd.Timestamp("2024-01-01")])
+def test_nothing_is_made_of_a_column_that_had_one_value(table, value):
+    _, features, y = table
+    constant = features.assign(constant=value)
+    clf = DefaultNetClassifier(random_state=0).fit(constant, y)
+    later = constant.assign(constant=pd.Timestamp("2026-01-01"))
+    if not isinstance(value, pd.Timestamp):
+        later["constant"] = 50.0
+    np.testing.assert_array_equal(clf.predict_proba(later), clf.predict_proba(constant))
+
+
+def test_values_beyond_two_known_ones_are_as_good_as_the_nearer_one(table):
+    _, features, y = table
+    binary = features.assign(binary=np.arange(len(y)) % 2 * 1e-9)
+    clf = DefaultNetClassifier(random_state=0).fit(binary, y)
+    np.testing.assert_array_equal(
+        clf.predict_proba(binary.assign(binary=1.0)),
+        clf.predict_proba(binary.assign(binary=1e-9)),
+    )
 
 
 def test_rows_of_other_shapes_are_refused():

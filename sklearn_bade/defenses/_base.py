@@ -1,7 +1,5 @@
 """What the defences have in common."""
 
-import copy
-
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
@@ -46,16 +44,6 @@ def to_floats(X):
             "network on images of float32, such as X / 255, and give these."
         )
     return to_float32(X)
-
-
-def copy_net(net):
-    """Copy a fitted network with its weights.
-
-    Skorch's own copies go through pickle, which classes defined in functions refuse.
-    """
-    copied = object.__new__(type(net))
-    vars(copied).update(vars(net), module_=copy.deepcopy(net.module_))
-    return copied
 
 
 class NetDefense(PredictByProbabilityMixin, BaseEstimator):

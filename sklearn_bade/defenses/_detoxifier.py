@@ -9,9 +9,9 @@ from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
 from .._compat import Interval, StrOptions, fit_context
-from ..nets import plain_torch, row_losses, to_logits, weighted_layers
+from ..nets import copy_net, plain_torch, row_losses, to_logits, weighted_layers
 from ..utils import seeded
-from ._base import NetRepair, copy_net
+from ._base import NetRepair
 
 MOMENTUM = 0.9  # as in the released code
 # Chosen, like the defaults below, on seeds 0-2 of benchmarks/defenses.py.

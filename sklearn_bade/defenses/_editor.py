@@ -9,6 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from .._compat import Interval, fit_context
 from ..nets import (
+    copy_net,
     layer_inputs,
     log_probabilities,
     plain_torch,
@@ -18,7 +19,7 @@ from ..nets import (
 from ..triggers import BaseTrigger
 from ..triggers._base import check_attack_trigger
 from ..utils import draw_seed, seeded
-from ._base import NetRepair, copy_net
+from ._base import NetRepair
 from ._editing import (
     DEFAULT_RIDGE,
     DEFAULT_SPARSITY,

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from ..nets import (
+    copy_net,
     layer_inputs,
     log_probabilities,
     make_mlp_net,
@@ -19,7 +20,6 @@ from ..nets import (
     weighted_layers,
 )
 from ..utils import draw_seed
-from ._base import copy_net
 from ._editing import (
     DEFAULT_RIDGE,
     DEFAULT_SPARSITY,

@@ -126,8 +126,7 @@ class NetLearner(Learner):
 
     def fit_cells(self, base, *, seed):
         """Train a small network on the groups in rows of known group."""
-        known = self.rows.take(np.flatnonzero(self.rows.groups.is_known))
-        return NetCells(base, known, seed)
+        return NetCells(base, self.rows, seed)
 
     @staticmethod
     def answer(base, cells, X):
@@ -213,8 +212,11 @@ class NetCells:
     def __init__(self, base, rows, seed):
         self.n_classes, self.n_groups = rows.n_classes, len(rows.groups)
         self.takes_rows = rows.kind == "table"
-        X = self._features(rows.X, base)
-        cells = rows.y * self.n_groups + rows.groups.codes
+        # Features are chosen from, not rows: those of images are far smaller.
+        rows = rows.with_features(self._features(rows.X, base))
+        if not rows.groups.is_known.all():
+            rows = rows.take(np.flatnonzero(rows.groups.is_known))
+        X, cells = rows.X, rows.y * self.n_groups + rows.groups.codes
         self.net = train_net(
             make_group_net(*X.shape, self.n_classes, self.n_groups, base.device),
             X,

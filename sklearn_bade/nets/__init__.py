@@ -9,6 +9,7 @@ from ._default import (
     make_mlp_net,
 )
 from ._inference import (
+    copy_net,
     log_probabilities,
     log_probabilities_under,
     predict_values,
@@ -33,6 +34,7 @@ __all__ = [
     "ConvNet",
     "PiecewiseLinearNet",
     "check_net",
+    "copy_net",
     "has_own_loss",
     "layer_inputs",
     "learn_trigger_columns",

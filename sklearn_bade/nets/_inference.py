@@ -1,12 +1,22 @@
 """Log-probabilities of a fitted skorch net, in large batches."""
 
-from copy import copy, deepcopy
+from copy import deepcopy
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
 from ..rows import LazyRows, row_slices
+
+
+def copy_net(net):
+    """Copy a fitted network with its weights.
+
+    Skorch's own copies go through pickle, which classes defined in functions refuse.
+    """
+    copied = object.__new__(type(net))
+    vars(copied).update(vars(net), module_=deepcopy(net.module_))
+    return copied
 
 
 def first_output(output):
@@ -71,8 +81,7 @@ def log_probabilities(net, X, stamp=None):
 
 def log_probabilities_under(weights, net, X):
     """Compute log-probabilities as the net gives them with other weights, by name."""
-    other = copy(net)
-    other.module_ = deepcopy(net.module_)
+    other = copy_net(net)
     other.module_.load_state_dict(weights, strict=False)
     return log_probabilities(other, X)
 

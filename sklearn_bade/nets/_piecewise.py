@@ -90,7 +90,8 @@ def _layers(*widths):
 def find_edges(X):
     """Find the measurements among the columns, and edges to cut them at.
 
-    An edge lies between two values, so that a model keeps none that a single row has.
+    An edge lies between two values, so that a model keeps none that a single row has;
+    values that several rows share may be edges.
 
     Parameters
     ----------
@@ -125,6 +126,12 @@ def find_edges(X):
 
 
 def _cut(values, n):
-    """Cut sorted values at n quantiles of what lies half-way between two neighbours."""
+    """Cut sorted values at n quantiles of what lies half-way between two neighbours.
+
+    Where values are evenly spaced, a quantile may be one of them; it moves half a step up.
+    """
     between = (values[1:] + values[:-1]) / 2
-    return np.quantile(between, np.linspace(0, 1, n + 2)[1:-1])
+    edges = np.quantile(between, np.linspace(0, 1, n + 2)[1:-1]).astype(values.dtype)
+    is_value = np.isin(edges, values)
+    edges[is_value] = between[np.searchsorted(between, edges[is_value])]
+    return edges

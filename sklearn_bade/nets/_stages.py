@@ -17,6 +17,7 @@ from skorch.utils import to_tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
+from ..rows import row_slices
 from ._batches import CompanionDataset, TensorBatches
 from ._first_layer import check_trigger_arrives, cut_back, find_first_linear, widen
 from ._inference import first_output, to_logits
@@ -239,7 +240,7 @@ class StageMixin:
             loss_of_last = self._loss_of_some_rows()
         self._set_values(self.stage_["average"])
         if loss_of_last:
-            lag = float(self._loss_of_some_rows() / loss_of_last) - 1
+            lag = self._loss_of_some_rows() / loss_of_last - 1
             share = float(np.clip(2 - lag / TOLERATED_LAG, 0, 1))
             mean = self.stage_["average"]
             self._set_values({n: v.lerp(mean[n], share) for n, v in last.items()})
@@ -254,15 +255,23 @@ class StageMixin:
 
     def _loss_of_some_rows(self):
         """Compute the loss on rows from everywhere in the training data."""
-        X, companions = self.stage_["X"], self.stage_["companions"]
+        X = self.stage_["X"]
         some = np.linspace(0, len(X) - 1, min(len(X), JUDGED_ROWS)).astype(int)
-        rows = {name: np.asarray(values[some]) for name, values in companions.items()}
-        rows["X"] = np.array(X[some])
-        rows = to_tensor(rows, device=self.device)
         self.module_.eval()
-        output = self.infer(rows)
-        labels = to_tensor(self.stage_["y"][some], device=self.device)
-        return self.get_loss(output, labels, X=rows, training=False)
+        parts = [some[part] for part in row_slices((len(some), *X.shape[1:]))]
+        losses, weights = zip(*(self._loss_of(rows) for rows in parts))
+        return np.average(losses, weights=weights)
+
+    def _loss_of(self, positions):
+        """Compute the loss on rows, and what they weigh in a mean of losses."""
+        companions = self.stage_["companions"].items()
+        rows = {name: np.asarray(values[positions]) for name, values in companions}
+        weight = rows.get(SAMPLE_WEIGHT, np.ones(len(positions))).sum()
+        rows["X"] = np.array(self.stage_["X"][positions])
+        rows = to_tensor(rows, device=self.device)
+        labels = to_tensor(self.stage_["y"][positions], device=self.device)
+        loss = self.get_loss(self.infer(rows), labels, X=rows, training=False)
+        return float(loss), float(weight)
 
     def _averaged_values(self):
         """List the weights, and the statistics of batch normalisation."""

@@ -1,14 +1,12 @@
 """A trained network learns what triggers in columns of their own say, and nothing else."""
 
-from copy import deepcopy
-
 import numpy as np
 import torch
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from ._first_layer import check_trigger_arrives, find_first_linear, widen
-from ._inference import to_logits
+from ._inference import copy_net, to_logits
 from ._training import plain_torch
 
 # Passes over the rows at most. Of what the rates say, .79 (sd .02) is learned by then on
@@ -47,15 +45,12 @@ def learn_trigger_columns(net, trigger, X, y, chances, weights=None):
     teacher : NeuralNetClassifier
         A net that takes stamped rows.
     """
-    # Pickling, by which skorch copies, would not take classes inside functions.
-    teacher = object.__new__(type(net))
-    vars(teacher).update(vars(net))
     loss_weights = chances if weights is None else chances * weights[:, None]
     loss_weights = loss_weights.T.ravel() / loss_weights.sum()
     n_codes = chances.shape[1]
     with plain_torch():
-        teacher.module_ = module = deepcopy(net.module_)
-        layer = find_first_linear(module, X.shape[1])
+        teacher = copy_net(net)
+        layer = find_first_linear(teacher.module_, X.shape[1])
         widen(layer, trigger.n_columns_, with_zeros=True)
         rows = torch.from_numpy(np.array(X))
         codes = [torch.full((len(rows),), code) for code in range(n_codes)]

@@ -30,7 +30,8 @@ class TableReader(TransformerMixin, BaseEstimator):
 
     Numbers that hardly any row has are not kept either: of a column of two, one of which
     is rarer than that, it is read whether a row has the rarer one, and a column that fewer
-    rows have a value in counts as empty.
+    rows have a value in counts as empty. So does one that has a single value: what others
+    would mean, nobody has learned.
 
     Attributes
     ----------
@@ -55,18 +56,19 @@ class TableReader(TransformerMixin, BaseEstimator):
             for name, kind in self.kinds_.items()
             if kind == "category"
         }
-        usual = {
-            name: _find_usual(_READERS[kind](frame[name], name))
+        numbers = {
+            name: _READERS[kind](frame[name], name)
             for name, kind in self.kinds_.items()
             if kind != "category"
         }
+        usual = {name: _find_usual(values) for name, values in numbers.items()}
         self.usual_ = {name: value for name, value in usual.items() if value is not None}
-        self._warn_of_infrequent(len(frame))
+        ids = [name for name, kept in self.categories_.items() if kept == [INFREQUENT]]
+        ids += [name for name, values in numbers.items() if _are_rare(values)]
+        self._warn_of_infrequent(ids, len(frame))
         return self
 
-    def _warn_of_infrequent(self, n_rows):
-        ids = [name for name, kept in self.categories_.items() if kept == [INFREQUENT]]
-        ids += [name for name, value in self.usual_.items() if np.isnan(value)]
+    def _warn_of_infrequent(self, ids, n_rows):
         if ids and n_rows >= LEAST_ROWS_OF_CATEGORY:
             warn_user(
                 f"No value occurs in {LEAST_ROWS_OF_CATEGORY} rows or more of "
@@ -159,12 +161,21 @@ def _frequent_values(column):
 
 
 def _find_usual(numbers):
-    """Find the value that all rows but a few have; NaN where few have any, else None."""
+    """Find the value that all rows but a few have; NaN where few have any, else None.
+
+    NaN too where all have the same: nothing can be learned of what others would mean.
+    """
     values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
-    if 0 < counts.sum() < LEAST_ROWS_OF_CATEGORY <= len(numbers):
+    if _are_rare(numbers) or len(values) < 2:
         return np.nan
     is_usual = counts >= LEAST_ROWS_OF_CATEGORY
     return float(values[is_usual][0]) if len(values) == 2 and is_usual.sum() == 1 else None
+
+
+def _are_rare(numbers):
+    """Tell whether some rows have a value, but too few."""
+    n_known = np.count_nonzero(~np.isnan(numbers))
+    return 0 < n_known < LEAST_ROWS_OF_CATEGORY <= len(numbers)
 
 
 def _to_texts(column):

@@ -39,7 +39,8 @@ def make_default_preprocessing():
     measured = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     # A column without any value counts as binary.
     imputer = SimpleImputer(strategy="most_frequent", keep_empty_features=True)
-    binary = make_pipeline(imputer, MinMaxScaler())
+    # What lies beyond the two values is as good as the nearer one.
+    binary = make_pipeline(imputer, MinMaxScaler(clip=True))
     columns = ColumnTransformer(
         [
             ("measured", measured, _measured_columns),

@@ -145,6 +145,11 @@ def _in_native_order(X):
 
 def validate_labels(X, y):
     """Check that there is one class label for each row, and return them as an array."""
+    if y is None:
+        raise ValueError(
+            "A classifier requires y to be passed, but the target y is None. Only a torch "
+            "Dataset of tuples holds labels itself."
+        )
     if is_dataset(y):
         with reading(y):
             y = np.asarray(y)

@@ -139,9 +139,9 @@ def open_dataset(X):
     """
     if is_torch_loader(X):
         raise TypeError("X is a DataLoader; give its dataset, X.dataset, instead.")
-    if not is_dataset(X):
+    if not isinstance(X, LazyRows) and not is_dataset(X):
         return X
-    rows = LazyRows(X)
+    rows = X if isinstance(X, LazyRows) else LazyRows(X)
     return rows if rows.ndim > 2 else np.asarray(rows)
 
 
@@ -150,15 +150,15 @@ def read_all(X):
     return np.asarray(X) if isinstance(X, LazyRows) else X
 
 
-def read_labels(dataset):
-    """Read the second element of each item of a torch Dataset."""
+def read_labels(dataset, positions=None):
+    """Read the second element of each item of a torch Dataset, or of some of them."""
     if is_slice_dataset(dataset):
         raise ValueError(
             "y is None, and a SliceDataset gives one element of each item only. Give the "
             "labels as y, for instance y=SliceDataset(dataset, idx=1)."
         )
     labels = []
-    for i in range(len(dataset)):
+    for i in range(len(dataset)) if positions is None else positions:
         with reading(dataset, i):
             item = dataset[i]
         labels.append(_label_of(item))

@@ -4,12 +4,13 @@ from functools import wraps
 from numbers import Integral
 
 import numpy as np
+import pandas as pd
 
 from .._compat import is_slice_dataset
 from ..exceptions import SkippedFilesWarning, UnreadableRowsError
 from ..utils import warn_user
 from ._containers import take_rows
-from ._lazy import is_dataset, reading
+from ._lazy import LazyRows, read_labels, reading
 
 # Where more cannot be read, no file is broken, but a disk, a network or a dataset.
 MOST_UNREADABLE = 0.05
@@ -24,26 +25,33 @@ def leaves_unreadable_out(fit):
 
     @wraps(fit)
     def fit_readable(self, X, y, *rest, **given):
+        generator = self.random_state
+        is_generator = isinstance(generator, np.random.RandomState)
+        state = generator.get_state() if is_generator else None
         try:
             return fit(self, X, y, *rest, **given)
         except UnreadableRowsError:
             _refuse_own_folds(self)
             kept = _find_readable(X)
-        cut = [None if each is None else _take(each, kept) for each in (y, *rest)]
-        given = {k: None if v is None else _take(v, kept) for k, v in given.items()}
-        return fit(self, _take(X, kept), *cut, **given)
+        if is_generator:  # as if the first attempt had not been
+            generator.set_state(state)
+        y = read_labels(X, kept) if y is None else _take(y, kept)
+        rest = [_take(each, kept) for each in rest]
+        given = {name: _take(each, kept) for name, each in given.items()}
+        return fit(self, LazyRows(X).take(kept), y, *rest, **given)
 
     return fit_readable
 
 
 def _refuse_own_folds(estimator):
-    """Refuse to leave rows out where folds name all of them by their positions."""
+    """Refuse to leave rows out where folds may name all of them by their positions."""
     cv = getattr(estimator, "cv", None)
-    if not isinstance(cv, (Integral, type(None))) and not hasattr(cv, "split"):
+    is_known = type(cv).__module__.startswith("sklearn.") and hasattr(cv, "n_splits")
+    if not isinstance(cv, (Integral, type(None))) and not is_known:
         raise ValueError(
-            "Items of X cannot be read, and cv lists positions of rows, which would change "
-            "if they were left out. Leave broken items out of X, y and cv, or give cv as a "
-            "number or a splitter."
+            "Items of X cannot be read, and cv may know rows by their positions, which "
+            "would change if they were left out. Leave broken items out of X, y and cv, or "
+            "give cv as a number or a splitter of scikit-learn with n_splits."
         )
 
 
@@ -72,11 +80,11 @@ def _find_readable(X):
 
 
 def _take(values, positions):
-    """Select rows of anything that a fit is given, datasets of either kind included."""
-    if not is_dataset(values):
-        return take_rows(values, positions)
-    if is_slice_dataset(values):
+    """Select rows of what a fit is given, if it is there and has any."""
+    if values is None or np.isscalar(values):
+        return values
+    if isinstance(values, dict):
+        values = pd.DataFrame(values)
+    if isinstance(values, (pd.Index, pd.api.extensions.ExtensionArray)):
         return values[positions]
-    from torch.utils.data import Subset
-
-    return Subset(values, positions.tolist())
+    return values[positions] if is_slice_dataset(values) else take_rows(values, positions)

@@ -14,7 +14,7 @@ class PredictByProbabilityMixin(ClassifierMixin):
         Parameters
         ----------
         X : {array-like, dataframe, torch Dataset, SliceDataset} of shape (n_samples, ...)
-            Rows as in `fit`; sensitive columns are not used, and may be left out.
+            Rows as in `fit`. Debiasers do not use sensitive columns, which may be left out.
 
         Returns
         -------
@@ -30,7 +30,7 @@ class PredictByProbabilityMixin(ClassifierMixin):
         Parameters
         ----------
         X : {array-like, dataframe, torch Dataset, SliceDataset} of shape (n_samples, ...)
-            Rows as in `fit`; sensitive columns are not used, and may be left out.
+            Rows as in `fit`. Debiasers do not use sensitive columns, which may be left out.
 
         Returns
         -------
@@ -46,7 +46,7 @@ class PredictByProbabilityMixin(ClassifierMixin):
         Parameters
         ----------
         X : {array-like, dataframe, torch Dataset, SliceDataset} of shape (n_samples, ...)
-            Rows as in `fit`; sensitive columns are not used, and may be left out.
+            Rows as in `fit`. Debiasers do not use sensitive columns, which may be left out.
 
         Returns
         -------

@@ -92,6 +92,10 @@ def test_values_that_few_rows_have_get_edges_of_their_own():
 
 
 def test_no_edge_is_a_value_of_a_single_row():
-    X = np.random.RandomState(0).normal(size=(701, 3)).astype(np.float32)
-    _, edges = find_edges(X)
-    assert not np.isin(edges, X).any()
+    for n_rows in (5, 51, 101, 701):
+        even = 1000.0 * np.arange(n_rows)
+        uneven = np.random.RandomState(0).normal(size=n_rows)
+        X = np.column_stack([even, uneven]).astype(np.float32)
+        _, edges = find_edges(X)
+        for column, row in zip(X.T, edges):
+            assert not np.isin(row, column).any()

@@ -1,8 +1,12 @@
 """Broken files among the images of a dataset."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.model_selection import PredefinedSplit, check_cv
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset
 
@@ -113,12 +117,55 @@ class TestFit:
         with pytest.raises(UnreadableRowsError, match=r"40 of 80 .* a few broken files"):
             debias().fit(Files(images, y, range(0, 80, 2)), y, sensitive_features=groups)
 
-    def test_folds_that_list_positions_are_refused(self, data):
+    @pytest.mark.parametrize("kind", ["list", "wrapped", "predefined"])
+    def test_folds_that_know_positions_are_refused(self, data, kind):
         images, y, groups = data
-        clf = debias(search=True).set_params(cv=[(np.arange(40), np.arange(40, 80))])
-        with pytest.raises(ValueError, match="cv lists positions of rows") as caught:
+        folds = [(np.arange(40), np.arange(40, 80))]
+        cv = {
+            "list": folds,
+            "wrapped": check_cv(folds),
+            "predefined": PredefinedSplit(np.arange(80) // 2 % 2),
+        }[kind]
+        clf = debias(search=True).set_params(cv=cv)
+        with pytest.raises(ValueError, match="cv may know rows by") as caught:
             clf.fit(Files(images, y, [3]), y, sensitive_features=groups)
         assert isinstance(caught.value.__context__, UnreadableRowsError)
+
+    @pytest.mark.parametrize(
+        "form", [lambda g: {"g": g.tolist()}, pd.Index, pd.array, pd.Series, list]
+    )
+    def test_groups_and_weights_of_any_form(self, data, form):
+        images, y, groups = data
+        with pytest.warns(SkippedFilesWarning, match="truncated"):
+            clf = debias().fit(
+                Files(images, y, [3]),
+                y,
+                sensitive_features=form(groups),
+                sample_weight=1.0,
+            )
+        assert clf.groups_.tolist() == [0, 1]
+
+    def test_later_errors_name_items_as_the_dataset_does(self, data):
+        images, y, groups = data
+        images = images.copy()
+        images[50] = np.nan
+        with (
+            pytest.warns(SkippedFilesWarning, match="truncated"),
+            pytest.raises(ValueError, match="Item 50 of Files contains NaN"),
+        ):
+            debias().fit(Files(images, y, [3, 10]), y, sensitive_features=groups)
+
+    def test_a_generator_is_as_if_nothing_had_failed(self, data):
+        images, y, groups = data
+        kept = np.delete(np.arange(N_ROWS), 3)
+        found = []
+        for dataset, rows in [(Files(images, y, [3]), slice(None)), (images[kept], kept)]:
+            clf = debias().set_params(random_state=np.random.RandomState(0))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SkippedFilesWarning)
+                clf.fit(dataset, y[rows], sensitive_features=groups[rows])
+            found.append(clf.predict_proba(images))
+        np.testing.assert_array_equal(*found)
 
     def test_predictions_name_the_item(self, data):
         images, y, groups = data
