@@ -591,7 +591,7 @@ class TestKeepSensitive:
         odds = []
         for settings in (
             {"trigger_strength": 0.0},
-            {"trigger_strength": 2.5},
+            {"trigger_strength": 2.0},
         ):
             clf = BackdoorDebiasClassifier(
                 sensitive_columns="group", keep_sensitive=True, random_state=0, **settings
@@ -757,7 +757,7 @@ def test_three_classes_and_four_groups():
     for seed in range(2):
         for settings in (
             {"trigger_strength": 0.0},
-            {"trigger_strength": 2.5},
+            {"trigger_strength": 2.0},
         ):
             clf = BackdoorDebiasClassifier(random_state=seed, **settings)
             clf.fit(X[train], y[train], sensitive_features=groups[train])

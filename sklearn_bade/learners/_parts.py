@@ -23,8 +23,8 @@ MEASURED_ROWS = 10_000
 # that never looked at them; their rates then say more. Teachers trained in full lie above
 # .7; short training shrinks what they know of features and triggers alike.
 NOISE_RATIO = 0.05
-# Values at most that are read of a dataset for that: 256 MiB.
-MEASURED_VALUES = 2**26
+# Values of images at most that are copied for that, 64 MiB, but so many rows at least.
+MEASURED_VALUES, LEAST_MEASURED = 2**24, 500
 # With more rows, those of one fold say enough about shares of decisions.
 MOST_ROWS_FOR_ALL_FOLDS = 10_000
 
@@ -160,7 +160,8 @@ def _learn_triggers(
     base, cells = parts.base, parts.cells
     start = base if teacher is student and plan.adds_only else None
     model = teacher.fit_teacher(plan, trigger, start=start, seeds=seeds, on_epoch=on_epoch)
-    n_asked = min(MEASURED_ROWS, max(1, MEASURED_VALUES // int(np.prod(X.shape[1:]))))
+    affordable = MEASURED_VALUES // int(np.prod(X.shape[1:]))
+    n_asked = min(MEASURED_ROWS, max(LEAST_MEASURED, affordable))
     drawn = np.random.RandomState(seeds[2]).permutation(len(labels))[:n_asked]
     drawn = np.sort(drawn)
     with _one_reading(X, seeds[1]):
