@@ -10,6 +10,7 @@ Filter by class where a warning is no news to you::
 
 __all__ = [
     "ChannelOrderWarning",
+    "CleanLossWarning",
     "CostlyGapWarning",
     "CutGroupsWarning",
     "DebiasWarning",
@@ -45,6 +46,10 @@ class DebiasWarning(UserWarning):
 
 class ChannelOrderWarning(DebiasWarning):
     """The channels of images seem to come last, where networks expect them first."""
+
+
+class CleanLossWarning(DebiasWarning):
+    """A repaired network is less good on clean rows than was asked for."""
 
 
 class CostlyGapWarning(DebiasWarning):

@@ -757,7 +757,7 @@ def test_three_classes_and_four_groups():
     for seed in range(2):
         for settings in (
             {"trigger_strength": 0.0},
-            {"trigger_strength": 2.0},
+            {"trigger_strength": 1.0},
         ):
             clf = BackdoorDebiasClassifier(random_state=seed, **settings)
             clf.fit(X[train], y[train], sensitive_features=groups[train])

@@ -1,16 +1,21 @@
 """What the defences have in common."""
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from skorch import NeuralNetClassifier
 
-from ..nets import log_probabilities
+from ..nets import log_probabilities, predict_values
 from ..preprocessing import to_float32
 from ..rows import forget_fit, validate_features, validate_labels
 from ..utils import PredictByProbabilityMixin
+
+# Rows that a network's outputs are looked at on, and how far rounding may take a sum of
+# probabilities from one.
+SOME_ROWS, TOLERATED_ERROR = 100, 1e-3
 
 
 def open_fitted(estimator):
@@ -34,6 +39,24 @@ def open_fitted(estimator):
             "since a clone of a bare network forgets its weights."
         )
     return preprocessing, estimator
+
+
+def check_probabilities(net, X):
+    """Refuse a network whose criterion wants probabilities, and whose module gives others.
+
+    Skorch's default criterion does, and takes the logarithm of what may be negative.
+    """
+    if not isinstance(net.criterion_, torch.nn.NLLLoss):
+        return
+    values = predict_values(net, X[:SOME_ROWS])
+    if (values < 0).any() or not np.allclose(values.sum(axis=1), 1, atol=TOLERATED_ERROR):
+        raise ValueError(
+            "The network's criterion is NLLLoss, which wants probabilities, and its module "
+            f"returns others (from {values.min():.3g} to {values.max():.3g}, with sums "
+            f"from {values.sum(axis=1).min():.3g}). Give the net "
+            "criterion=torch.nn.CrossEntropyLoss if these are logits, or let the module "
+            "end in a softmax."
+        )
 
 
 def to_floats(X):
@@ -98,6 +121,7 @@ class NetRepair(NetDefense):
         self._preprocessing, net = open_fitted(self.estimator)
         X = self._check_rows(X, reset=True)
         features = self._features(X)
+        check_probabilities(net, features)
         self.classes_ = np.arange(log_probabilities(net, features[:1]).shape[1])
         return net, X, features
 

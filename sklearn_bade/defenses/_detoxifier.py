@@ -9,8 +9,16 @@ from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
 from .._compat import Interval, StrOptions, fit_context
-from ..nets import copy_net, plain_torch, row_losses, to_logits, weighted_layers
-from ..utils import seeded
+from ..exceptions import CleanLossWarning
+from ..nets import (
+    copy_net,
+    last_layer,
+    plain_torch,
+    row_losses,
+    to_logits,
+    weighted_layers,
+)
+from ..utils import seeded, warn_user
 from ._base import NetRepair
 
 MOMENTUM = 0.9  # as in the released code
@@ -46,7 +54,7 @@ class DistanceDrivenDetoxifier(NetRepair):
 
     layers : {"last", "all"} or list of str, default="last"
         Linear and convolutional layers whose distance counts, by their names in the
-        module. All weights are trained.
+        module; "last" is the one that runs last. All weights are trained.
 
     eps : float or "auto", default="auto"
         Mean cross-entropy on clean rows, in nats, that is good enough. It must lie above
@@ -213,10 +221,16 @@ class DistanceDrivenDetoxifier(NetRepair):
             If the network has no layer to be moved, or a class has fewer than two rows.
 
         RuntimeError
-            If the loss on clean rows stays above `eps`.
+            If the loss on clean rows is no longer a number.
+
+        Warns
+        -----
+        CleanLossWarning
+            If the loss on clean rows stays above `eps`, for which the paper's penalty asks
+            without insisting.
         """
         net, X, y = self._check(X, y)
-        names = self._find_layers(net)
+        names = self._find_layers(net, X)
         rng = check_random_state(self.random_state)
         train, held_out = train_test_split(
             np.arange(len(y)),
@@ -242,13 +256,21 @@ class DistanceDrivenDetoxifier(NetRepair):
             self.penalty_ = self.penalty * 2**doubling
             moved, self.distance_ = self._train(net, X, y, names, self.best_start_, seed)
             self.clean_loss_ = clean_loss(moved, X, y)
+            if not np.isfinite(self.clean_loss_):
+                raise RuntimeError(
+                    f"The loss on clean rows became {self.clean_loss_}. Use a smaller lr "
+                    f"(lr={self.lr:g}), or scale the features."
+                )
             if self.clean_loss_ <= self.eps_:
                 return moved
-        raise RuntimeError(
+        warn_user(
             f"The loss on clean rows stayed at {self.clean_loss_:.3f}, above "
-            f"eps={self.eps_:.3f}, up to penalty={self.penalty_:g}. Choose a larger eps or "
-            "eps_margin, more epochs, or give more clean rows."
+            f"eps={self.eps_:.3f}, up to penalty={self.penalty_:g}, so accuracy may have "
+            "suffered: compare with a network that is trained on the clean rows alone. "
+            "Choose a larger eps or eps_margin, more epochs, or give more clean rows.",
+            CleanLossWarning,
         )
+        return moved
 
     def _check(self, X, y):
         """Check data and starts."""
@@ -266,11 +288,11 @@ class DistanceDrivenDetoxifier(NetRepair):
             )
         return net, features, y
 
-    def _find_layers(self, net):
+    def _find_layers(self, net, X):
         """Find the names of the layers whose distance counts."""
         known = list(weighted_layers(net.module_))
         if isinstance(self.layers, str):
-            return known[-1:] if self.layers == "last" else known
+            return [last_layer(net, X)] if self.layers == "last" else known
         if not self.layers or not set(self.layers) <= set(known):
             raise ValueError(f"layers={self.layers!r} is not among the layers {known}.")
         return list(self.layers)

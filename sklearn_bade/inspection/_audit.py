@@ -208,6 +208,8 @@ def audit_backdoor(
     ['teacher']
     """
     check_is_fitted(clf)
+    # Before baselines are fitted, which takes a while.
+    _check_triggers(triggers or {})
     rng = check_random_state(random_state)
     X = read_all(open_dataset(X))
     subject = _Subject(clf, X)
@@ -225,6 +227,14 @@ def audit_backdoor(
     )
     _add_intervals(table, margin, confidence)
     return BackdoorAudit(table[COLUMNS], margin, confidence)
+
+
+def _check_triggers(triggers):
+    """Refuse what is no fitted trigger of one pattern."""
+    for name, trigger in triggers.items():
+        if not isinstance(trigger, BaseTrigger):
+            raise TypeError(f"triggers[{name!r}] is no trigger: {trigger!r}.")
+        check_attack_trigger(trigger)
 
 
 def _predict_codes(model, features):
@@ -356,9 +366,6 @@ def _list_attacks(subject, X, triggers, n_triggers, rng):
         stamped = _stamp(trigger, features, first)
         yield _Attack(name, trigger_name, predict, features, stamped)
     for trigger_name, trigger in triggers.items():
-        if not isinstance(trigger, BaseTrigger):
-            raise TypeError(f"triggers[{trigger_name!r}] is no trigger: {trigger!r}.")
-        check_attack_trigger(trigger)
         stamped = subject.features(_stamp(trigger, X, first))
         yield _Attack(name, trigger_name, predict, features, stamped)
     if hasattr(subject.debiaser, "teacher_") and subject.debiaser.teacher is None:

@@ -16,7 +16,7 @@ from ._inference import (
     row_losses,
     to_logits,
 )
-from ._layers import layer_inputs, penultimate_features, weighted_layers
+from ._layers import last_layer, layer_inputs, penultimate_features, weighted_layers
 from ._piecewise import PiecewiseLinearNet
 from ._reweighting import train_reweighted_net
 from ._training import (
@@ -36,6 +36,7 @@ __all__ = [
     "check_net",
     "copy_net",
     "has_own_loss",
+    "last_layer",
     "layer_inputs",
     "learn_trigger_columns",
     "log_probabilities",

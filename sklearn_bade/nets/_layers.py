@@ -19,6 +19,21 @@ def weighted_layers(module, kinds=WEIGHTED_LAYERS):
     return layers
 
 
+def last_layer(net, X):
+    """Find the name of the weighted layer that runs last, wherever it is defined."""
+    layers, ran = weighted_layers(net.module_), []
+    hooks = [
+        layer.register_forward_hook(lambda *_, name=name: ran.append(name))
+        for name, layer in layers.items()
+    ]
+    try:
+        net.evaluation_step((torch.from_numpy(np.array(X[:1])), None))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return ran[-1]
+
+
 def layer_inputs(net, layer, X):
     """Compute what a layer receives."""
     seen = []

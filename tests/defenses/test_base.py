@@ -1,11 +1,12 @@
 """What D3 and the editor have in common: the fitted network that they take."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 import torch
-from helpers import make_net
+from helpers import make_net, make_rows
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -120,3 +121,14 @@ def test_images_are_repaired_as_floats(make_defense):
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
     with pytest.raises(ValueError, match=r"images of bytes .* the defences compute with"):
         make_defense(net).fit(X[:100].astype(np.uint8), y[:100])
+
+
+@pytest.mark.parametrize("defense", [ActivationGuidedEditor, DistanceDrivenDetoxifier])
+def test_logits_under_a_criterion_of_probabilities_are_refused(defense):
+    """Skorch's default criterion takes the logarithm of what may be negative."""
+    X, y, _ = make_rows(60)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        net = make_net(criterion=torch.nn.NLLLoss, max_epochs=1, lr=1e-9).fit(X, y)
+    with pytest.raises(ValueError, match="NLLLoss, which wants probabilities"):
+        defense(net).fit(X, y)

@@ -5,6 +5,7 @@ from helpers import make_net
 from poisoned import make_digits
 
 from sklearn_bade.defenses import DistanceDrivenDetoxifier
+from sklearn_bade.exceptions import CleanLossWarning
 from sklearn_bade.nets import weighted_layers
 
 
@@ -85,12 +86,44 @@ def test_a_class_without_clean_rows(small_net, small_bed):
 
 
 def test_eps_that_cannot_be_met(small_net, small_bed):
+    """The paper's penalty asks for eps, and returns what it has reached."""
     d3 = DistanceDrivenDetoxifier(small_net, eps=1e-6, epochs=2, random_state=0)
-    with pytest.raises(
-        RuntimeError, match=r"stayed at .* above eps=0.000, up to penalty=40"
-    ):
+    with pytest.warns(
+        CleanLossWarning, match=r"stayed at .* above eps=0.000, up to penalty=40"
+    ) as caught:
+        d3.fit(*small_bed.clean)
+    assert caught[0].filename == __file__
+    assert d3.clean_loss_ > d3.eps_
+    assert d3.predict(small_bed.clean[0]).shape == small_bed.clean[1].shape
+
+
+def test_a_loss_that_is_no_number(small_net, small_bed):
+    d3 = DistanceDrivenDetoxifier(small_net, lr=1e30, epochs=3, random_state=0)
+    with pytest.raises(RuntimeError, match=r"became nan. Use a smaller lr \(lr=1e\+30\)"):
         d3.fit(*small_bed.clean)
     assert not hasattr(d3, "estimator_")
+
+
+def test_the_last_layer_is_the_one_that_runs_last(small_bed):
+    class Reversed(torch.nn.Module):
+        """A module whose layers are defined from the end."""
+
+        def __init__(self, n_features, n_classes):
+            super().__init__()
+            self.head = torch.nn.Linear(8, n_classes)
+            self.body = torch.nn.Linear(n_features, 8)
+
+        def forward(self, X):
+            return self.head(torch.relu(self.body(X)))
+
+    torch.manual_seed(0)
+    net = make_net(12, 3, module=Reversed)
+    del net.module__hidden
+    net.fit(*small_bed.poisoned)
+    d3 = DistanceDrivenDetoxifier(net, starts=["far"], epochs=1, lr=1e-9, eps=99.0)
+    d3.fit(*small_bed.clean)
+    moved, given = (each.module_.head.weight for each in (d3.estimator_, net))
+    torch.testing.assert_close(moved, -given, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
