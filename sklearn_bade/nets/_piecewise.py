@@ -45,10 +45,11 @@ class PiecewiseLinearNet(torch.nn.Module):
         super().__init__()
         # What takes the columns as they are comes first: triggers are appended there.
         self.first = torch.nn.Linear(n_features, hidden[0])
-        self.rest = _layers(*hidden, n_classes)
+        rest = _layers(*hidden, n_classes)
         self.n_measured = len(measured)
         if self.n_measured:
             self._encode(measured, edges, hidden[0])
+        self.rest = rest  # the layer that runs last is the last one that is defined
 
     def _encode(self, measured, edges, n_out):
         edges = np.asarray(edges, dtype=np.float32)

@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sklearn_bade.nets import PiecewiseLinearNet
+from sklearn_bade.nets import (
+    PiecewiseLinearNet,
+    last_layer,
+    make_default_net,
+    train_net,
+    weighted_layers,
+)
 from sklearn_bade.nets._piecewise import find_edges
 
 
@@ -99,3 +105,12 @@ def test_no_edge_is_a_value_of_a_single_row():
         _, edges = find_edges(X)
         for column, row in zip(X.T, edges):
             assert not np.isin(row, column).any()
+
+
+def test_layers_are_defined_in_the_order_in_which_they_run():
+    """Defences look for the last layer, and for those before it, by their order."""
+    X = np.random.RandomState(0).normal(size=(50, 3)).astype(np.float32)
+    net = train_net(make_default_net(X, 2), X, np.arange(50) % 2, seed=0)
+    names = list(weighted_layers(net.module_))
+    assert last_layer(net, X) == names[-1]
+    assert names[0] == "first"
