@@ -36,6 +36,8 @@ PARTS_OF_A_PROMISE = 3
 RATE_FACTORS, PRICE_OF_A_RATE = (0.9, 0.8), 0.25
 # Share of rows by which a sketch may be wrong about decisions, in either direction.
 SKETCH_ERROR = 0.001
+# A floor of recall counts as reached where only the rounding of sums is missing.
+ROUNDING = 1e-12
 # Standard errors of the gap that other directions than that of the bias have to gain: one
 # strength per class, or a negative one. Less is what the best of many gains by chance.
 GAIN_TO_EARN = 0.5
@@ -145,10 +147,10 @@ class RecallRule(Rule):
     def worth(self, candidate):
         missing = self.floor - self.least(candidate)
         # Whoever misses the floor is worth less than all who reach it.
-        return candidate.accuracy if missing <= 0 else -missing
+        return candidate.accuracy if missing <= ROUNDING else -missing
 
     def accepts(self, candidate):
-        return self.least(candidate) >= self.floor
+        return self.least(candidate) >= self.floor - ROUNDING
 
     def least(self, candidate):
         """Find the least recall of a group; that of nobody is no obstacle."""
@@ -169,7 +171,7 @@ class RecallRule(Rule):
 
     def warn(self, chosen, candidates):
         least = self.least(chosen)
-        if least < self.floor:
+        if least < self.floor - ROUNDING:
             warn_user(
                 f"No candidate has a recall of at least {self.floor:g} in each group; the "
                 f"least of the chosen one is {least:.4f}. Use a smaller min_recall, or "
@@ -190,7 +192,7 @@ def share_at_floor(judge, strength, floor):
         order = members[np.argsort(-margins[members], kind="stable")]
         if len(order):
             ends = np.cumsum(weights[order])
-            reached = ends >= floor * ends[-1]
+            reached = ends >= (floor - ROUNDING) * ends[-1]
             cut = min(cut, margins[order[reached.argmax()]])
     # A little more, as offsets are found on a sketch of the rows.
     return float(np.average(margins >= cut, weights=weights)) + SKETCH_ERROR
