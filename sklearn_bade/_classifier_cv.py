@@ -244,8 +244,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         `trigger_strength`, `base_rate`, `accuracy`, `disparity`, `lower` and `upper`
         (limits of its 95% interval, NaN for a callable), and `least_recall`, that of the
         class whose recall is least. Strength 0 is the plain classifier, except for
-        networks, of which it is the mean of the weights. Networks that came from a cache
-        leave the first row NaN.
+        networks of your own, of which it is the mean of the weights. Those that came from a
+        cache leave the first row NaN. On images, see `population`.
 
     left_out_ : list of dict
         What `min_rows` left out: "group", "rate" and "class" (both None where a group was
