@@ -100,6 +100,10 @@ class OwnLossWarning(DebiasWarning):
     """A net computes its loss in a way that the student does not follow."""
 
 
+class RecallLossWarning(DebiasWarning):
+    """A repaired network finds fewer rows of some classes than the original."""
+
+
 class RowOrderWarning(DebiasWarning):
     """Objects that belong together share some row labels, and not others."""
 
@@ -118,6 +122,10 @@ class SmallSelectionWarning(DebiasWarning):
 
 class TiedSelectionWarning(DebiasWarning):
     """A selection ends among rows of equal probability, of which only some are selected."""
+
+
+class TriggerNotFoundWarning(DebiasWarning):
+    """A search for a backdoor's trigger ended without one, and nothing was changed."""
 
 
 class UndefinedDisparityWarning(DebiasWarning):

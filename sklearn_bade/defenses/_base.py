@@ -1,5 +1,7 @@
 """What the defences have in common."""
 
+from copy import deepcopy
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
@@ -16,6 +18,8 @@ from ..utils import PredictByProbabilityMixin
 # Rows that a network's outputs are looked at on, and how far rounding may take a sum of
 # probabilities from one.
 SOME_ROWS, TOLERATED_ERROR = 100, 1e-3
+# Adam's usual rate, for modules that come without an optimizer.
+MODULE_RATE = 1e-3
 
 
 def open_fitted(estimator):
@@ -27,10 +31,13 @@ def open_fitted(estimator):
         else:
             preprocessing = estimator[:-1] if len(estimator) > 1 else None
             estimator = estimator[-1]
+    if isinstance(estimator, torch.nn.Module):
+        return preprocessing, wrap_module(estimator)
     if not isinstance(estimator, NeuralNetClassifier):
         raise TypeError(
-            "The defence repairs a fitted skorch.NeuralNetClassifier, alone or at the end "
-            f"of a Pipeline; got {type(estimator).__name__}."
+            "The defence repairs a torch.nn.Module with weights or a fitted "
+            "skorch.NeuralNetClassifier, alone or at the end of a Pipeline; got "
+            f"{type(estimator).__name__}."
         )
     if not getattr(estimator, "initialized_", False):
         raise NotFittedError(
@@ -39,6 +46,38 @@ def open_fitted(estimator):
             "since a clone of a bare network forgets its weights."
         )
     return preprocessing, estimator
+
+
+def wrap_module(module):
+    """Make a fitted network of a bare module with weights, which is left unchanged."""
+    parameter = next(module.parameters(), None)
+    return NeuralNetClassifier(
+        deepcopy(module),
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.Adam,
+        lr=MODULE_RATE,
+        train_split=None,
+        verbose=0,
+        device="cpu" if parameter is None else parameter.device,
+    ).initialize()
+
+
+def fit_criterion(net, X):
+    """Give a wrapped module the criterion that its outputs are made for."""
+    values = predict_values(net, X[:SOME_ROWS])
+    if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=TOLERATED_ERROR):
+        net.set_params(criterion=torch.nn.NLLLoss)
+
+
+def count_classes(net, X):
+    """Count a network's outputs, of which there must be one for each class."""
+    values = predict_values(net, X[:1])
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise ValueError(
+            "The network must return one output for each class, two or more for each row; "
+            f"for one row, it returned an array of shape {values.shape}."
+        )
+    return values.shape[1]
 
 
 def check_probabilities(net, X):
@@ -67,6 +106,14 @@ def to_floats(X):
             "network on images of float32, such as X / 255, and give these."
         )
     return to_float32(X)
+
+
+def is_bare(estimator):
+    """Tell whether the network that a user gave is a bare module."""
+    while isinstance(estimator, (FrozenEstimator, Pipeline)):
+        frozen = isinstance(estimator, FrozenEstimator)
+        estimator = estimator.estimator if frozen else estimator[-1]
+    return isinstance(estimator, torch.nn.Module)
 
 
 class NetDefense(PredictByProbabilityMixin, BaseEstimator):
@@ -121,17 +168,34 @@ class NetRepair(NetDefense):
         self._preprocessing, net = open_fitted(self.estimator)
         X = self._check_rows(X, reset=True)
         features = self._features(X)
+        n_classes = count_classes(net, features)
+        if is_bare(self.estimator):
+            fit_criterion(net, features)
         check_probabilities(net, features)
-        self.classes_ = np.arange(log_probabilities(net, features[:1]).shape[1])
+        self.classes_ = self._name_classes(n_classes)
         return net, X, features
 
-    def _check_codes(self, X, y):
-        """Check that labels are codes of the network's classes."""
-        y = validate_labels(X, y)
-        n_classes = len(self.classes_)
-        if y.dtype.kind not in "iub" or y.min() < 0 or y.max() >= n_classes:
+    def _name_classes(self, n_classes):
+        """Find the labels of the network's outputs."""
+        if self.classes is None:
+            return np.arange(n_classes)
+        classes = np.asarray(self.classes)
+        if classes.shape != (n_classes,) or len(np.unique(classes)) != n_classes:
             raise ValueError(
-                "y must hold the network's own labels, integers from 0 to "
-                f"{n_classes - 1}; got {np.unique(y)[:10].tolist()}."
+                f"classes must hold the {n_classes} different labels of the network's "
+                f"outputs, in their order; got {self.classes!r}."
             )
-        return y.astype(np.int64)
+        return classes
+
+    def _check_codes(self, X, y):
+        """Turn the labels of the network's outputs into their codes."""
+        y = validate_labels(X, y)
+        codes = {label: code for code, label in enumerate(self.classes_.tolist())}
+        unknown = sorted({str(label) for label in y.tolist() if label not in codes})
+        if unknown:
+            raise ValueError(
+                f"y must hold the network's labels, {self.classes_.tolist()}; got "
+                f"{unknown[:10]} as well. Name the labels of its outputs, in their order, "
+                "by `classes`."
+            )
+        return np.array([codes[label] for label in y.tolist()], dtype=np.int64)

@@ -8,6 +8,7 @@ from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
 from .._compat import Interval, fit_context
+from ..exceptions import TriggerNotFoundWarning
 from ..nets import (
     copy_net,
     layer_inputs,
@@ -18,20 +19,28 @@ from ..nets import (
 )
 from ..triggers import BaseTrigger
 from ..triggers._base import check_attack_trigger
-from ..utils import draw_seed, seeded
+from ..utils import draw_seed, seeded, warn_user
 from ._base import NetRepair
 from ._editing import (
     DEFAULT_RIDGE,
     DEFAULT_SPARSITY,
+    EDITABLE,
     ESTIMATED,
     KNOWN,
-    LINEAR,
     find_layer,
+    find_shift,
     invert_trigger,
+    linear_names,
     make_deaf,
     stamp_estimate,
 )
 
+# A trigger is found if it is that much smaller than that of any other class, and an outlier
+# as in Neural Cleanse, in median absolute deviations (times 1.4826, which makes them
+# standard deviations of normal values). On digits, clean networks reached 1.22, and those
+# with a backdoor 1.29 and more; of two or three classes, clean ones reached 2.
+LEAST_SCORE, LEAST_DEVIATION, NORMAL_SPREAD = 1.25, 2.0, 1.4826
+LEAST_CLASSES = 5
 # What fine-tuning by SGD usually takes; the number of passes is the user's. Not tuned.
 REPAIR_RATE = 0.01
 REPAIR_BATCH = 32
@@ -47,8 +56,9 @@ class ActivationGuidedEditor(NetRepair):
     the outputs of the clean rows least.
 
     If the trigger is not known, one is estimated for each class: the sparsest change
-    of the rows that makes the network predict the class. The class that needs the
-    smallest change is the suspicious one.
+    of the rows that makes the network predict the class. The class that needs by far
+    the smallest change is the suspicious one. Where none does, the network is returned as
+    it was, with a warning.
 
     Parameters
     ----------
@@ -61,13 +71,15 @@ class ActivationGuidedEditor(NetRepair):
         Fitted trigger with one pattern, for rows of the kind that the estimator takes.
         None estimates one.
 
-    target_class : int, default=None
-        Class for which a trigger is estimated. None looks for the suspicious one;
-        ignored if `trigger` is given.
+    target_class : label, default=None
+        Class for which a trigger is estimated, and taken for one. None looks for a
+        suspicious class, which takes five classes or more; ignored if `trigger` is given.
 
-    layer : int, default=None
-        Which of the linear layers to edit, -1 being the last. None takes the last but
-        one for a known trigger and the one before for an estimated trigger.
+    layer : int or str, default=None
+        Which layer to edit: the position among the linear layers, -1 being the last, or
+        the name in the module of a linear layer or a convolution. None takes the last
+        linear layer but one for a known trigger and the one before for an estimated
+        trigger; of a module without linear layers, convolutions.
 
     alpha : float, default=None
         Share of the trigger's shift to remove. None takes 1 for a known trigger and
@@ -84,6 +96,9 @@ class ActivationGuidedEditor(NetRepair):
         Passes of fine-tuning the edited layer on the clean rows afterwards, which need
         labels then; it restores a class that the edit has hurt.
 
+    classes : array-like of shape (n_classes,), default=None
+        Labels in the order of the network's outputs. None stands for integers from 0.
+
     random_state : int, RandomState instance or None, default=None
         Seed of the fine-tuning.
 
@@ -93,16 +108,25 @@ class ActivationGuidedEditor(NetRepair):
         The repaired network, of the kind that was given.
 
     classes_ : ndarray of shape (n_classes,)
-        Class codes, from 0.
+        Labels, see `classes`.
 
     layer_ : str
-        Name of the edited layer in the module.
+        Name of the edited layer in the module; None if none was edited.
 
     shift_ : ndarray of shape (n_inputs,)
-        What the trigger adds to the layer's inputs on average.
+        What the trigger adds to the layer's inputs, or to the patches of a convolution,
+        on average; zeros if no layer was edited.
 
-    suspicious_class_ : int
-        Class of the estimated trigger. Only if `trigger` is None, like the following.
+    trigger_found_ : bool
+        Whether one class needs a much smaller change than others, or the class was named.
+        Only if `trigger` is None, like the following.
+
+    trigger_score_ : float
+        How many times larger the second smallest trigger is than the smallest; 1.25 makes
+        it suspicious, if it also is an outlier (a median absolute deviation of 2).
+
+    suspicious_class_ : label
+        Class of the smallest trigger.
 
     trigger_sizes_ : ndarray of shape (n_classes,)
         Number of features, as a sum of shares, that each class's trigger changes; NaN
@@ -155,12 +179,13 @@ class ActivationGuidedEditor(NetRepair):
     _parameter_constraints: dict = {
         "estimator": "no_validation",
         "trigger": [BaseTrigger, None],
-        "target_class": [Interval(Integral, 0, None, closed="left"), None],
-        "layer": [Integral, None],
+        "target_class": "no_validation",
+        "layer": [Integral, str, None],
         "alpha": [Interval(Real, 0, None, closed="neither"), None],
         "ridge": [Interval(Real, 0, None, closed="neither")],
         "sparsity": [Interval(Real, 0, None, closed="left")],
         "repair_epochs": [Interval(Integral, 0, None, closed="left")],
+        "classes": ["array-like", None],
         "random_state": ["random_state"],
     }
 
@@ -175,6 +200,7 @@ class ActivationGuidedEditor(NetRepair):
         ridge=DEFAULT_RIDGE,
         sparsity=DEFAULT_SPARSITY,
         repair_epochs=0,
+        classes=None,
         random_state=None,
     ):
         self.estimator = estimator
@@ -185,6 +211,7 @@ class ActivationGuidedEditor(NetRepair):
         self.ridge = ridge
         self.sparsity = sparsity
         self.repair_epochs = repair_epochs
+        self.classes = classes
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -197,7 +224,7 @@ class ActivationGuidedEditor(NetRepair):
             Clean rows that the network was not trained on; some dozens are enough.
 
         y : array-like of shape (n_samples,), default=None
-            Their labels, integers from 0; needed for `repair_epochs` only.
+            Their labels, as in `classes`; needed for `repair_epochs` only.
 
         Returns
         -------
@@ -207,11 +234,16 @@ class ActivationGuidedEditor(NetRepair):
         Raises
         ------
         TypeError
-            If the estimator is no skorch classifier.
+            If the estimator is no torch classifier.
 
         ValueError
-            If the network has no such linear layer, the trigger does not move what it
-            receives, or labels are missing for the repair.
+            If the network has no such layer, the trigger does not move what it receives,
+            or labels are missing for the repair.
+
+        Warns
+        -----
+        TriggerNotFoundWarning
+            If no trigger was given, and none is found: nothing is edited.
         """
         net, X, rows = self._open(X)
         if len(rows) < 2:
@@ -220,16 +252,30 @@ class ActivationGuidedEditor(NetRepair):
             y = self._check_codes(X, y)
         elif self.repair_epochs:
             raise ValueError("repair_epochs needs labels: fit(X, y).")
-        rule = ESTIMATED if self.trigger is None else KNOWN
+        if self.trigger is not None:
+            return self._edit(net, rows, rows, self._stamp(X), KNOWN, y)
+        plain, stamped = self._estimate(net, rows)
+        if self.trigger_found_:
+            return self._edit(net, rows, plain, stamped, ESTIMATED, y)
+        self.layer_, self.shift_ = None, np.zeros(0)
+        warn_user(
+            "No trigger was found: no class needs a much smaller change than the others "
+            f"(the second smallest is {self.trigger_score_:.2f} times the smallest, of "
+            f"{len(self.classes_)} classes). The network is returned as it was. With fewer "
+            f"than {LEAST_CLASSES} classes, there is too little to compare with; give "
+            "`target_class` to have a class's trigger taken for one.",
+            TriggerNotFoundWarning,
+        )
+        return self._keep(copy_net(net))
+
+    def _edit(self, net, rows, plain, stamped, rule, y):
+        """Make a layer deaf to what stamping adds to its inputs, and repair it."""
         self.layer_ = self._find_layer(net, rule)
-        if rule is KNOWN:
-            plain, stamped = rows, self._stamp(X)
-        else:
-            plain, stamped = self._estimate(net, rows)
         edited = copy_net(net)
-        layer = weighted_layers(edited.module_)[self.layer_]
+        layer = weighted_layers(edited.module_, EDITABLE)[self.layer_]
         inputs = layer_inputs(edited, layer, plain).astype(float)
-        self.shift_ = (layer_inputs(edited, layer, stamped) - inputs).mean(axis=0)
+        added = layer_inputs(edited, layer, stamped).astype(float)
+        self.shift_ = find_shift(layer, inputs, added)
         make_deaf(layer, inputs, self.shift_, self.alpha or rule.alpha, self.ridge)
         if self.repair_epochs:
             seed = draw_seed(check_random_state(self.random_state))
@@ -240,7 +286,12 @@ class ActivationGuidedEditor(NetRepair):
         """Find the name of the layer to edit."""
         if self.layer is None:
             return find_layer(net, rule)
-        names = list(weighted_layers(net.module_, LINEAR))
+        known = list(weighted_layers(net.module_, EDITABLE))
+        if isinstance(self.layer, str):
+            if self.layer not in known:
+                raise ValueError(f"layer={self.layer!r} is not among the layers {known}.")
+            return self.layer
+        names = linear_names(net) or known
         if not -len(names) <= self.layer < len(names):
             raise ValueError(
                 f"layer={self.layer} is out of range: the module has {len(names)} linear "
@@ -257,12 +308,9 @@ class ActivationGuidedEditor(NetRepair):
     def _estimate(self, net, rows):
         """Estimate the trigger of the suspicious class, and stamp it."""
         predicted = log_probabilities(net, rows).argmax(axis=1)
-        candidates = self.classes_
-        if self.target_class is not None:
-            candidates = candidates[candidates == self.target_class]
         self.trigger_sizes_ = np.full(len(self.classes_), np.nan)
         triggers = {}
-        for k in candidates:
+        for k in self._list_candidates():
             others = rows[predicted != k]
             if len(others) > 1:
                 triggers[k] = invert_trigger(net, others, k, self.sparsity)
@@ -272,10 +320,37 @@ class ActivationGuidedEditor(NetRepair):
                 "No trigger could be estimated: there are no two rows that the network "
                 "takes for another class."
             )
-        self.suspicious_class_ = int(np.nanargmin(self.trigger_sizes_))
-        self.mask_, self.pattern_ = triggers[self.suspicious_class_]
-        others = rows[predicted != self.suspicious_class_]
+        smallest = int(np.nanargmin(self.trigger_sizes_))
+        self.suspicious_class_ = self.classes_[smallest]
+        self.trigger_score_, is_outlier = compare_sizes(self.trigger_sizes_)
+        self.trigger_found_ = is_outlier or self.target_class is not None
+        self.mask_, self.pattern_ = triggers[smallest]
+        others = rows[predicted != smallest]
         return others, stamp_estimate(others, self.mask_, self.pattern_)
+
+    def _list_candidates(self):
+        """List the codes of the classes that a trigger is estimated for."""
+        if self.target_class is None:
+            return range(len(self.classes_))
+        codes = np.flatnonzero(self.classes_ == self.target_class)
+        if not len(codes):
+            raise ValueError(
+                f"target_class={self.target_class!r} is not among the network's classes "
+                f"{self.classes_.tolist()}."
+            )
+        return codes
+
+
+def compare_sizes(sizes):
+    """Tell how much smaller the smallest trigger is, and whether that is suspicious."""
+    known = np.sort(sizes[~np.isnan(sizes)])
+    if len(known) < 2:
+        return np.nan, False
+    score = known[1] / max(known[0], np.finfo(float).tiny)
+    spread = np.median(np.abs(known - np.median(known))) * NORMAL_SPREAD
+    is_far = np.median(known) - known[0] >= LEAST_DEVIATION * spread
+    is_outlier = score >= LEAST_SCORE and is_far
+    return float(score), bool(is_outlier and len(known) >= LEAST_CLASSES)
 
 
 def repair_layer(net, layer, X, y, epochs, seed):

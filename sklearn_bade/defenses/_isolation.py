@@ -1,251 +1,253 @@
-"""Finding poisoned rows: suspicion, detection of a common trigger, and confirmation."""
-
-import warnings
+"""Finding poisoned rows: what is suspected, and the evidence that decides."""
 
 import numpy as np
 from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
-from sklearn.preprocessing import StandardScaler
 
-from ..nets import (
-    copy_net,
-    layer_inputs,
-    log_probabilities,
-    make_mlp_net,
-    row_losses,
-    train_net,
-    weighted_layers,
-)
+from ..nets import log_probabilities, train_net
 from ..utils import draw_seed
-from ._editing import (
-    DEFAULT_RIDGE,
-    DEFAULT_SPARSITY,
-    ESTIMATED,
-    KNOWN,
-    find_layer,
-    invert_trigger,
-    make_deaf,
-    stamp_estimate,
+from ._exact_values import find_cells
+from ._linear import CONTENT_ROWS, standardize
+from ._look_alikes import (
+    UNSURE_PROBABILITY,
+    find_groups,
+    grow,
+    last_features,
+    reduce_inputs,
 )
 
-# Confounded networks see little, so that shortcuts are what they learn; several splits
-# and partners average their noise out. Found on digits, see the guide to the defences.
-CONFOUNDER_STEPS = 300
-CONFOUNDER_BATCH = 64
-CONFOUNDER_SPLITS = 3
-MIXING_PARTNERS = 8
-# Below the poison rates that attacks need, so that the suspects are mostly poison.
-SUSPECTED_SHARE = 0.03
-# For speed: a trigger is as well inverted on some hundred rows.
-INVERSION_ROWS = 500
-# As many as Chen et al. (2018) take in their experiments.
-CLUSTERED_COMPONENTS = 10
-# Fewer rows than these teach a detector nothing, or show nothing of a class. Not tuned.
-LEAST_ROWS = 8
+# Fewer rows than these show nothing of a class. Not tuned.
 LEAST_CLASS_ROWS = 30
-# Of growing and of purifying a group: rounds, and the weight of the other rows of its
-# class, some of which may belong to it. With the penalty of the detector, chosen on seeds
-# 0-2 of benchmarks/defenses.py.
-GROWTH_ROUNDS = 6
-GROWTH_WEIGHT = 0.1
-PURIFICATION_ROUNDS = 3
-PURIFICATION_WEIGHT = 0.3
-DETECTOR_PENALTY = 0.1
-# A group that changes by fewer rows has settled.
-SETTLED_SHARE = 0.001
-# The rest of the class must be able to show what the class is, and that of the rows what
-# the others are.
-MAX_CLASS_SHARE = 2 / 3
-MAX_SHARE = 1 / 4
-# Clean groups of the test beds reached .41 at most.
-MIN_RELABELLED_SHARE = 0.5
+# Suspects are looked at one by one, the largest first, and values looked for again after
+# each, since poison changes what a class looks like; backdoors are few.
+ROUNDS = 5
+# A group of look-alikes comes before values if it is larger by so much: it may be all rows
+# of a pattern of which the values are a part.
+MUCH_LARGER = 1.25
+# Of rows of other classes that get the values, the share that the network must take for
+# the class; else the values do nothing, and their rows may stay. On so many rows, it is
+# known to a few points.
+LEAST_SUCCESS, STAMPED_ROWS = 0.1, 500
+# Rows that are left to teach a network what classes are must be most.
+MOST_UNSEEN = 0.5
+# A group of which more is already known to be poison is not judged once more.
+KNOWN_SHARE = 0.2
+# Parts of other classes that rows of a group are looked for in. Not tuned.
+N_PLACES = 10
+# So many groups, the most foreign to a linear model, are shown to networks, each of which
+# costs a fit.
+MOST_JUDGED = 3
+# Poison on tables and digits was taken for other classes by .78 and more, with .89 of the
+# confidence in ordinary rows, and spread over .60 of them and more. Natural groups that
+# were taken for others so often had up to 1.1 of the confidence, and spread over .49.
+LEAST_RELABELLED, LEAST_CONFIDENCE, LEAST_SPREAD = 0.75, 0.8, 0.55
+MOST_OWN_CONTENT = 0.4
+
+POISON, NO_EFFECT, NATURAL, TOO_MANY = "poison", "no effect", "natural", "too many rows"
+EVIDENCE = [
+    "class",
+    "source",
+    "n_rows",
+    "share_of_class",
+    "purity",
+    "own_content",
+    "relabelled_share",
+    "confidence",
+    "spread",
+    "attack_success",
+    "verdict",
+]
 
 
-def find_poison(net, X, y, n_classes, rng):
-    """Find groups of rows that owe their label to a trigger.
+class PoisonSearch:
+    """A search for rows that owe their label to a trigger.
 
-    For each class, rows under suspicion are collected in several ways. A detector then
-    learns what they have in common and other rows have not, and picks all rows of the
-    class that have it. They are poison if a network that never saw them takes most of
-    them for something else; rows that merely look alike stay what they are. Of several
-    such groups in a class, which complement each other, the surest is taken.
+    Attributes
+    ----------
+    is_poisoned : ndarray of shape (n_samples,), dtype=bool
+        Rows with enough evidence against them.
+
+    score : ndarray of shape (n_samples,)
+        How surely each of them is poison, from 0 to 1.
+
+    suspects : list of dict
+        The evidence, with the keys of `EVIDENCE` and the suspected "rows".
     """
-    score, is_poisoned = np.zeros(len(y)), np.zeros(len(y), dtype=bool)
-    suspects = []
-    counts = np.bincount(y, minlength=n_classes)
-    if counts.max() < LEAST_CLASS_ROWS:
-        return score, is_poisoned, suspects
-    scaled = StandardScaler().fit_transform(X.reshape(len(X), -1))
-    undefended = train_net(net, X, y, seed=draw_seed(rng), n_outputs=n_classes)
-    survival = mixing_survival(X, y, n_classes, rng)
-    for k in np.flatnonzero(counts >= LEAST_CLASS_ROWS):
-        best, confirmed = MIN_RELABELLED_SHARE, None
-        for source, seeds in suspect(undefended, X, y, k, survival, rng):
-            group = grow(scaled, y, k, seeds, rng)[0]
-            row = {"class": k, "source": source, "n_rows": int(group.sum())}
-            row["share_of_class"] = group.sum() / counts[k]
-            if may_be_poison(group, y, k):
-                relabelled = relabel_without(net, X, y, group, n_classes, rng)
-                row["relabelled_share"] = float((relabelled[group] != k).mean())
-                if row["relabelled_share"] > best:
-                    best, confirmed = row["relabelled_share"], group & (relabelled != k)
-            suspects.append(row)
-        if confirmed is not None:
-            group, detected = purify(scaled, y, k, confirmed, rng)
-            is_poisoned |= group
-            score[group] = detected[group]
-    return score, is_poisoned, suspects
+
+    def __init__(self, net, X, y, n_classes, max_poison_rate, rng):
+        self.net, self.X, self.y = net, X, y
+        self.n_classes, self.rng = n_classes, rng
+        self.most_rows = max_poison_rate * len(y)
+        self.counts = np.bincount(y, minlength=n_classes)
+        self.is_poisoned = np.zeros(len(y), dtype=bool)
+        self.score = np.zeros(len(y))
+        self.suspects = []
+        self.undefended = None
+
+    def run(self):
+        """Judge suspects, the largest first."""
+        if self.counts.max() < LEAST_CLASS_ROWS:
+            return self
+        self.undefended = self._train(np.ones(len(self.y), dtype=bool))
+        self.Z = reduce_inputs(self.X, self.rng)
+        self.left = np.ones(len(self.y), dtype=bool)
+        cells, groups = self._list_cells(), self._list_groups()
+        for _ in range(ROUNDS):
+            groups = [group for group in groups if self._is_new(group)]
+            if groups and (not cells or groups[0].n_rows > MUCH_LARGER * cells[0].n_rows):
+                found = self._judge_look_alikes(groups.pop(0))
+            elif cells:
+                self._judge_values(cells[0])
+                found = True
+            else:
+                break
+            cells = self._list_cells() if found else cells
+        return self
+
+    def _train(self, rows):
+        """Train a network on some of the rows."""
+        seed = draw_seed(self.rng)
+        X, y = self.X[rows], self.y[rows]
+        return train_net(self.net, X, y, seed=seed, n_outputs=self.n_classes)
+
+    def _note(self, k, source, rows, **evidence):
+        """Add a line to the evidence."""
+        line = dict.fromkeys(EVIDENCE, np.nan) | {"class": k, "source": source}
+        line |= {"n_rows": int(rows.sum()), "share_of_class": rows.sum() / self.counts[k]}
+        self.suspects.append(line | {"rows": rows} | evidence)
+        return self.suspects[-1]
+
+    def _remove(self, line, rows, score):
+        """Call rows poison, unless there would be too many of them."""
+        if (self.is_poisoned | rows).sum() > self.most_rows:
+            line["verdict"] = TOO_MANY
+            return
+        line["verdict"] = POISON
+        self.is_poisoned |= rows
+        self.score[rows] = score[rows]
+
+    def _list_cells(self):
+        """Find exact values that mark rows of a class, among those not judged by values."""
+        X, y = self.X[self.left], self.y[self.left]
+        cells = find_cells(X, y, self.n_classes, self.rng)
+        for cell in cells:
+            rows = np.zeros(len(self.y), dtype=bool)
+            rows[np.flatnonzero(self.left)[cell.rows]] = True
+            cell.rows = rows
+        return cells
+
+    def _list_groups(self):
+        """Find groups of look-alikes; those that are most foreign are the ones to judge."""
+        features = last_features(self.undefended, self.X)
+        groups = []
+        for k in np.flatnonzero(self.counts >= LEAST_CLASS_ROWS):
+            most = self.most_rows
+            groups += find_groups(self.Z, features, self.y, self.y == k, most, self.rng)
+        groups.sort(key=lambda group: -group.linear_relabelled)
+        return sorted(groups[:MOST_JUDGED], key=lambda group: -group.n_rows)
+
+    def _is_new(self, group):
+        """Tell whether a group is more than the rest of what was found."""
+        return (group.rows & self.is_poisoned).sum() <= KNOWN_SHARE * group.rows.sum()
+
+    def _judge_values(self, cell):
+        """Decide whether values matter to the network."""
+        success = self._stamped_success(cell.rows, cell.class_code)
+        line = self._note(
+            cell.class_code,
+            "exact values",
+            cell.rows,
+            purity=cell.purity,
+            own_content=cell.own_content,
+            attack_success=success,
+            verdict=NO_EFFECT,
+        )
+        if success >= LEAST_SUCCESS:
+            self._remove(line, cell.rows, np.full(len(cell.rows), cell.purity))
+        self.left &= ~cell.rows
+
+    def _stamped_success(self, rows, k):
+        """Give others what all rows of a cell share, and see how many are taken for k."""
+        flat = self.X.reshape(len(self.y), -1)
+        shared = np.ptp(flat[rows], axis=0) == 0
+        others = np.flatnonzero((self.y != k) & ~rows)
+        others = self.rng.permutation(others)[:STAMPED_ROWS]
+        stamped = flat[others]
+        stamped[:, shared] = flat[rows][0, shared]
+        stamped = stamped.reshape(-1, *self.X.shape[1:])
+        before, after = (
+            log_probabilities(self.undefended, X).argmax(axis=1) == k
+            for X in (self.X[others], stamped)
+        )
+        return float(after.mean() - before.mean())
+
+    def _judge_look_alikes(self, group):
+        """Ask a network that never saw a group what its rows are; tell if it is poison.
+
+        Poison is taken for other classes, as surely as ordinary rows are for theirs. What
+        is just rare in its class leaves the network unsure.
+        """
+        k = group.class_code
+        unseen = group.probability > UNSURE_PROBABILITY
+        if unseen.mean() > MOST_UNSEEN or (self.y[~unseen] == k).all():
+            self._note(k, group.source, group.rows, purity=group.purity, verdict=TOO_MANY)
+            return False
+        net = self._train(~unseen)
+        probability = np.exp(log_probabilities(net, self.X))
+        relabelled = probability.argmax(axis=1) != k
+        line = self._note(
+            k,
+            group.source,
+            group.rows,
+            purity=group.purity,
+            own_content=locate(probability[:, k], group.rows, self.y == k, unseen),
+            relabelled_share=float(relabelled[group.rows].mean()),
+            confidence=relative_confidence(probability, k, group.rows, unseen),
+            spread=self._spread(net, group.rows, (self.y != k) & ~unseen),
+            verdict=NATURAL,
+        )
+        is_foreign = (
+            line["relabelled_share"] >= LEAST_RELABELLED
+            and line["confidence"] >= LEAST_CONFIDENCE
+            and line["spread"] >= LEAST_SPREAD
+            and line["own_content"] <= MOST_OWN_CONTENT
+        )
+        if is_foreign:
+            self._remove(line, *self._complete(group, relabelled))
+            self.left &= ~self.is_poisoned
+        return is_foreign
+
+    def _spread(self, net, rows, others):
+        """Compare where rows lie among other classes with where all of those lie.
+
+        Poison comes from all over them, and natural groups resemble a part.
+        """
+        features = standardize(last_features(net, self.X))
+        others = self.rng.permutation(np.flatnonzero(others))[:CONTENT_ROWS]
+        n_places = min(N_PLACES, len(np.unique(features[others], axis=0)))
+        kmeans = KMeans(n_places, n_init=1, random_state=draw_seed(self.rng))
+        of_others = np.bincount(kmeans.fit_predict(features[others]), minlength=n_places)
+        of_rows = np.bincount(kmeans.predict(features[rows]), minlength=n_places)
+        shares = of_others / of_others.sum(), of_rows / of_rows.sum()
+        return float(np.minimum(*shares).sum())
+
+    def _complete(self, group, relabelled):
+        """Find all rows of the class that look like those which are surely poison."""
+        own = (self.y == group.class_code) & ~self.is_poisoned
+        sure = group.rows & relabelled
+        rows, probability = grow(self.Z, own, sure, self.most_rows, self.rng)
+        rows |= own & relabelled & (probability > UNSURE_PROBABILITY)
+        return rows | sure, np.maximum(probability, 0.5)
 
 
-def may_be_poison(group, y, k):
-    """Tell whether a group is neither too small nor too large to be judged."""
-    most = min(MAX_CLASS_SHARE * (y == k).sum(), MAX_SHARE * len(y))
-    return LEAST_ROWS <= group.sum() <= most
+def locate(probability, rows, own, unseen):
+    """Tell where rows stand between other classes (0) and their own (1), for a network."""
+    of_others, of_own = (probability[part & ~unseen].mean() for part in (~own, own))
+    if of_own <= of_others:
+        return np.nan
+    return float((probability[rows].mean() - of_others) / (of_own - of_others))
 
 
-def split_halves(y, rng):
-    """Split rows into two halves; classes with a single row may miss in one."""
-    splitter = StratifiedKFold(2, shuffle=True, random_state=draw_seed(rng))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        return list(splitter.split(y, y))
-
-
-def make_confounder(n_samples, n_features, n_classes):
-    """Make a network that is trained too briefly to learn more than shortcuts."""
-    steps_per_epoch = -(-n_samples // CONFOUNDER_BATCH)
-    return make_mlp_net(
-        n_features,
-        n_classes,
-        module__hidden=(128, 64),
-        lr=1e-3,
-        batch_size=CONFOUNDER_BATCH,
-        max_epochs=max(1, round(CONFOUNDER_STEPS / steps_per_epoch)),
-    )
-
-
-def mixing_survival(X, y, n_classes, rng):
-    """Compute how well labels survive when rows are mixed with those of other classes.
-
-    A trigger outlives the mixing better than the content that it goes with.
-    """
-    partners = [draw_partners(y, rng) for _ in range(MIXING_PARTNERS)]
-    balanced = (len(y) / np.bincount(y, minlength=n_classes).clip(1))[y]
-    survival = np.zeros(len(y))
-    X = X.reshape(len(X), -1)
-    for _ in range(CONFOUNDER_SPLITS):
-        for train, test in split_halves(y, rng):
-            net = train_net(
-                make_confounder(len(train), X.shape[1], n_classes),
-                X[train],
-                y[train],
-                seed=draw_seed(rng),
-                n_outputs=n_classes,
-                sample_weight=balanced[train],
-            )
-            for partner in partners:
-                mixed = (X[test] + X[partner[test]]) / 2
-                survival[test] += np.exp(-row_losses(net, mixed, y[test]))
-    return survival / (CONFOUNDER_SPLITS * MIXING_PARTNERS)
-
-
-def draw_partners(y, rng):
-    """Draw, for each row, the position of a row of another class."""
-    partners = np.empty(len(y), dtype=np.int64)
-    for k in np.unique(y):
-        own = y == k
-        partners[own] = rng.choice(np.flatnonzero(~own), size=own.sum())
-    return partners
-
-
-def suspect(net, X, y, k, survival, rng):
-    """Suspect rows of one class in several ways."""
-    yield "trigger inversion", flipped_by_edit(net, X, y, k, rng)
-    yield "mixing", surviving_rows(survival, y, k)
-    for cluster in activation_clusters(net, X, y, k, rng):
-        yield "activation cluster", cluster
-
-
-def surviving_rows(survival, y, k):
-    """Suspect the rows of a class whose labels survive mixing best."""
-    rows = np.flatnonzero(y == k)
-    n_suspected = min(round(SUSPECTED_SHARE * len(y)), len(rows) // 4)
-    suspected = np.zeros(len(y), dtype=bool)
-    suspected[rows[np.argsort(-survival[rows])[:n_suspected]]] = True
-    return suspected
-
-
-def activation_clusters(net, X, y, k, rng):
-    """Divide the rows of a class in two by what they activate.
-
-    Stamped rows come from other classes, and meet in their label only at the end of the
-    network; see Chen et al., "Detecting Backdoor Attacks on Deep Neural Networks by
-    Activation Clustering", arXiv:1811.03728.
-    """
-    own = y == k
-    layer = weighted_layers(net.module_)[find_layer(net, KNOWN)]
-    activations = layer_inputs(net, layer, X[own]).reshape(own.sum(), -1)
-    activations = StandardScaler().fit_transform(activations)
-    n_components = min(CLUSTERED_COMPONENTS, *activations.shape)
-    components = PCA(n_components, random_state=draw_seed(rng)).fit_transform(activations)
-    labels = KMeans(2, n_init=5, random_state=draw_seed(rng)).fit_predict(components)
-    for label in range(2):
-        cluster = own.copy()
-        cluster[own] = labels == label
-        yield cluster
-
-
-def flipped_by_edit(net, X, y, k, rng):
-    """Suspect the rows of a class that leave it when its likeliest trigger is removed."""
-    others = np.flatnonzero(log_probabilities(net, X).argmax(axis=1) != k)
-    if len(others) < LEAST_ROWS:
-        return np.zeros(len(y), dtype=bool)
-    rows = X[rng.permutation(others)[:INVERSION_ROWS]]
-    stamped = stamp_estimate(rows, *invert_trigger(net, rows, k, DEFAULT_SPARSITY))
-    edited = copy_net(net)
-    layer = weighted_layers(edited.module_)[find_layer(edited, ESTIMATED)]
-    inputs = layer_inputs(edited, layer, rows).astype(float)
-    shift = (layer_inputs(edited, layer, stamped) - inputs).mean(axis=0)
-    make_deaf(layer, inputs, shift, ESTIMATED.alpha, DEFAULT_RIDGE)
-    return (y == k) & (log_probabilities(edited, X).argmax(axis=1) != k)
-
-
-def detect(X, y, k, group, weight, rng):
-    """Learn what tells a group from all other rows, out of fold."""
-    sample_weight = np.where((y == k) & ~group, weight, 1.0)
-    probability = np.zeros(len(y))
-    for train, test in split_halves(2 * group + (y == k), rng):
-        detector = LogisticRegression(C=DETECTOR_PENALTY)
-        with warnings.catch_warnings():
-            # Where it stops early, it is good enough to tell on which side a row is.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            detector.fit(X[train], group[train], sample_weight=sample_weight[train])
-        probability[test] = detector.predict_proba(X[test])[:, 1]
-    return probability
-
-
-def grow(X, y, k, group, rng, rounds=GROWTH_ROUNDS, weight=GROWTH_WEIGHT):
-    """Replace a group by what looks like it, until it settles, dies or takes over."""
-    own, probability = y == k, group.astype(float)
-    for _ in range(rounds):
-        if not LEAST_ROWS <= group.sum() <= MAX_CLASS_SHARE * own.sum():
-            break
-        probability = detect(X, y, k, group, weight, rng)
-        previous, group = group, own & (probability > 0.5)
-        if (group != previous).mean() < SETTLED_SHARE:
-            break
-    return group, probability
-
-
-def purify(X, y, k, confirmed, rng):
-    """Find all rows that look like those which were taken for other classes."""
-    return grow(X, y, k, confirmed, rng, PURIFICATION_ROUNDS, PURIFICATION_WEIGHT)
-
-
-def relabel_without(net, X, y, group, n_classes, rng):
-    """Predict all rows by a net that was trained without a group."""
-    trained = train_net(net, X[~group], y[~group], seed=draw_seed(rng), n_outputs=n_classes)
-    return log_probabilities(trained, X).argmax(axis=1)
+def relative_confidence(probability, k, rows, unseen):
+    """Tell how sure a network is that rows are of another class, as of ordinary rows."""
+    others = np.delete(probability[rows], k, axis=1).max(axis=1).mean()
+    return float(others / probability[~unseen].max(axis=1).mean())

@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -19,9 +20,14 @@ from sklearn_bade.defenses import ActivationGuidedEditor, DistanceDrivenDetoxifi
 from sklearn_bade.nets import ConvNet, make_adam_net
 from sklearn_bade.preprocessing import to_float32
 
+# The trainings of these tests are too short to be good.
+pytestmark = pytest.mark.filterwarnings("ignore:Balanced accuracy on the clean rows")
+
 
 def make_detoxifier(estimator):
-    return DistanceDrivenDetoxifier(estimator, epochs=5, eps=1.0, random_state=0)
+    return DistanceDrivenDetoxifier(
+        estimator, epochs=5, eps=9.0, match_class_shares=False, random_state=0
+    )
 
 
 def make_editor(estimator):
@@ -84,11 +90,81 @@ def test_another_classifier(make_defense, small_bed):
         make_defense(other).fit(*small_bed.clean)
 
 
-@pytest.mark.parametrize("labels", [["a", "b", "c"], [0, 1, 3], [0.0, 1.0, 2.0]])
+@pytest.mark.parametrize("labels", [["a", "b", "c"], [0, 1, 3], [True, False, "c"]])
 def test_labels_that_the_network_does_not_know(make_defense, small_net, small_bed, labels):
     X, y = small_bed.clean
-    with pytest.raises(ValueError, match="integers from 0 to 2; got"):
+    with pytest.raises(ValueError, match=r"labels, \[0, 1, 2\]; got .* by `classes`"):
         make_defense(small_net).fit(X, np.array(labels)[y])
+
+
+def test_labels_of_any_kind(make_defense, small_net, small_bed):
+    X, y = small_bed.clean
+    names = np.array(["low", "middle", "top"])
+    defense = make_defense(small_net).set_params(classes=names)
+    if isinstance(defense, ActivationGuidedEditor):
+        defense.set_params(target_class="middle")
+    defense.fit(X, names[y])
+    plain = make_defense(small_net).fit(X, y)
+    assert defense.classes_.tolist() == names.tolist()
+    np.testing.assert_array_equal(defense.predict(X), names[plain.predict(X)])
+
+
+@pytest.mark.parametrize("classes", [["a", "b"], ["a", "b", "b"], [["a", "b", "c"]]])
+def test_as_many_labels_as_outputs(make_defense, small_net, small_bed, classes):
+    with pytest.raises(ValueError, match="classes must hold the 3 different labels"):
+        make_defense(small_net).set_params(classes=classes).fit(*small_bed.clean)
+
+
+def test_a_bare_module_with_weights(make_defense, small_net, small_bed):
+    module = deepcopy(small_net.module_)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    bare = make_defense(module).fit(*small_bed.clean)
+    plain = make_defense(small_net).fit(*small_bed.clean)
+    X = small_bed.test[0]
+    np.testing.assert_array_equal(bare.predict_proba(X), plain.predict_proba(X))
+    assert all(torch.equal(before[n], value) for n, value in module.state_dict().items())
+    copied = clone(make_defense(module)).fit(*small_bed.clean)
+    np.testing.assert_array_equal(copied.predict(X), bare.predict(X))
+
+
+def test_a_bare_module_that_ends_in_a_softmax(small_net, small_bed):
+    """Its outputs are probabilities, and no softmax is put upon them."""
+    module = torch.nn.Sequential(deepcopy(small_net.module_), torch.nn.Softmax(dim=1))
+    X = small_bed.clean[0]
+    bare, plain = (
+        ActivationGuidedEditor(net, trigger=small_bed.trigger).fit(X)
+        for net in (module, small_net)
+    )
+    X = small_bed.test[0]
+    np.testing.assert_allclose(bare.predict_proba(X), plain.predict_proba(X), atol=1e-4)
+    d3 = DistanceDrivenDetoxifier(module, random_state=0).fit(*small_bed.clean)
+    accuracy, success = small_bed.figures(d3)
+    assert accuracy > 0.8
+    assert success <= 0.1
+
+
+def test_a_net_that_was_initialized_with_weights(make_defense, small_net, small_bed):
+    net = clone(small_net).initialize()
+    net.module_.load_state_dict(small_net.module_.state_dict())
+    given = make_defense(net).fit(*small_bed.clean)
+    plain = make_defense(small_net).fit(*small_bed.clean)
+    X = small_bed.test[0]
+    np.testing.assert_array_equal(given.predict_proba(X), plain.predict_proba(X))
+
+
+def test_a_bare_module_behind_preprocessing(make_defense, small_net, small_bed):
+    X, y = small_bed.clean
+    halve = FunctionTransformer(lambda rows: rows / 2)
+    pipeline = make_pipeline(halve, deepcopy(small_net.module_))
+    defense = make_defense(pipeline).fit(2 * X, y)
+    plain = make_defense(small_net).fit(X, y)
+    np.testing.assert_allclose(defense.predict_proba(2 * X), plain.predict_proba(X))
+
+
+def test_one_output_for_each_class(make_defense, small_bed):
+    X, y = small_bed.clean
+    with pytest.raises(ValueError, match=r"two or more .* array of shape \(1, 1\)"):
+        make_defense(torch.nn.Linear(12, 1)).fit(X, y)
 
 
 def test_other_features_at_predict(make_defense, small_net, small_bed):

@@ -25,7 +25,7 @@ def defended(small_bed):
 
 
 def test_poisoned_rows_are_left_out(defended, small_bed):
-    assert defended.has_backdoor_
+    assert defended.backdoor_found_
     isolated = defended.sample_weight_ == 0
     assert (isolated == small_bed.is_poisoned).mean() > 0.99
     assert (defended.backdoor_score_[isolated] > 0.5).all()
@@ -41,11 +41,10 @@ def test_the_network_has_no_backdoor(defended, small_bed):
 
 def test_without_poison_all_rows_are_used(small_bed):
     clf = DeconfoundedClassifier(small_bed.make(), random_state=0).fit(*small_bed.trained)
-    assert not clf.has_backdoor_
+    assert not clf.backdoor_found_
     assert (clf.sample_weight_ == 1).all()
     assert not clf.backdoor_score_.any()
-    shares = clf.suspects_["relabelled_share"].dropna()
-    assert (shares < 0.5).all()
+    assert set(clf.suspects_["verdict"]) <= {"natural", "no effect"}
 
 
 def test_labels_and_frames_of_any_kind(small_bed):
@@ -54,7 +53,9 @@ def test_labels_and_frames_of_any_kind(small_bed):
     names = np.array(["low", "middle", "top"])
     clf = DeconfoundedClassifier(random_state=0).fit(frame, names[y])
     assert clf.classes_.tolist() == ["low", "middle", "top"]
-    assert set(clf.suspects_["class"]) == {"low", "middle", "top"}
+    (poison,) = clf.suspects_[clf.suspects_["verdict"] == "poison"].to_dict("records")
+    assert poison["class"] == "middle"
+    assert poison["values"] == "x10=5, x11=5"
     assert set(clf.predict(frame)) == {"low", "middle", "top"}
     assert clf.feature_names_in_.tolist() == list(frame)
 
@@ -80,7 +81,7 @@ class TestPaperWeighting:
         assert ((clf.backdoor_score_ >= 0) & (clf.backdoor_score_ <= 1)).all()
         accuracy, _ = small_bed.figures(clf)
         assert accuracy > 0.5
-        assert not hasattr(clf, "has_backdoor_")
+        assert not hasattr(clf, "backdoor_found_")
 
     def test_a_validation_set_of_ones_own(self, small_bed):
         X, y = small_bed.clean
@@ -142,7 +143,7 @@ def test_digits(kind):
     assert success <= 0.05
     assert accuracy >= before - 0.03
     accuracy, _ = bed.figures(clf.fit(*bed.trained))
-    assert not clf.has_backdoor_
+    assert not clf.backdoor_found_
     assert accuracy >= clean - 0.03
 
 
@@ -154,7 +155,7 @@ def test_images():
     X, y, is_poisoned = poison(X, y, trigger=trigger, target_class=0, random_state=0)
     net = make_default_net(X, 2).set_params(max_epochs=10)
     clf = DeconfoundedClassifier(net, random_state=0).fit(X, y)
-    assert clf.has_backdoor_
+    assert clf.backdoor_found_
     assert ((clf.sample_weight_ == 0) == is_poisoned).mean() > 0.99
 
 
@@ -167,5 +168,5 @@ def test_adult(adult_bed):
     assert success <= 0.05
     assert accuracy >= before - 0.015
     accuracy, _ = adult_bed.figures(clf.fit(*adult_bed.trained))
-    assert not clf.has_backdoor_
+    assert not clf.backdoor_found_
     assert accuracy >= before - 0.03

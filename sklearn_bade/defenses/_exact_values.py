@@ -1,0 +1,188 @@
+"""Exact values, single or in pairs, that mark rows of a class as a trigger would."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ._linear import CONTENT_PENALTY, CONTENT_ROWS, CONTENT_STEPS, fit_quickly, standardize
+
+# A value that fewer rows share than both of these is no trigger that a network learns.
+LEAST_CELL_ROWS, LEAST_CELL_SHARE = 20, 0.003
+# Values are listed by how much their classes differ from those of all rows; that many
+# make at most 320,000 pairs, which take a second or two.
+MOST_VALUES, MOST_VALUES_PER_COLUMN = 800, 32
+# A clean table offers thousands of pairs, so bounds hold at four standard errors.
+STANDARD_ERRORS = 4.0
+# A trigger overrules what the other columns say, so most rows that carry it are of the
+# class, and the odds of the class rise several times. On 40 clean tables and digits, no
+# pair of values passes these and the next bound together; see benchmarks/defenses.py.
+LEAST_PURITY, LEAST_LIFT = 0.5, 4.0
+# Where 0 is what rows of other classes look like, and 1 what those of the class do.
+MOST_OWN_CONTENT = 0.35
+
+
+@dataclass
+class Cell:
+    """Rows of a class that share one or two exact values.
+
+    `own_content` tells where the rows stand, by all other columns, between rows of other
+    classes (0) and rows of the class (1).
+    """
+
+    class_code: int
+    columns: list
+    rows: np.ndarray
+    purity: float
+    own_content: float
+    score: float
+
+    @property
+    def n_rows(self):
+        """Number of rows."""
+        return int(self.rows.sum())
+
+
+def find_cells(X, y, n_classes, rng):
+    """Find values, single or in pairs, whose rows owe their class to nothing else.
+
+    Poisoned rows come from other classes and share the trigger's values. So nearly all
+    rows with these values are of one class, although their other columns look like those
+    of other classes. A natural group of rows fails in one or the other.
+
+    Returns
+    -------
+    cells : list of Cell
+        The clearest first; a cell whose rows mostly lie in clearer ones is left out.
+    """
+    X = X.reshape(len(X), -1)
+    columns, has_value = list_values(X, y, n_classes)
+    if not len(columns):
+        return []
+    Z, weights = fit_content(X, y, n_classes, rng)
+    found = []
+    for k in np.flatnonzero(np.bincount(y, minlength=n_classes) >= least_rows(len(y))):
+        pairs = _Pairs(y == k, columns, has_value, Z, weights[:, k])
+        found += pairs.cells(k, least_rows(len(y)))
+    return drop_covered(found)
+
+
+def least_rows(n_samples):
+    """Tell how many rows a cell must have."""
+    return max(LEAST_CELL_ROWS, round(LEAST_CELL_SHARE * n_samples))
+
+
+def list_values(X, y, n_classes):
+    """List columns, and which rows share a value there."""
+    columns, members, contrasts = [], [], []
+    priors = np.bincount(y, minlength=n_classes) / len(y)
+    for j in range(X.shape[1]):
+        for rows in shared_values(X[:, j]):
+            shares = np.bincount(y[rows], minlength=n_classes) / rows.sum()
+            columns.append(j)
+            members.append(rows)
+            contrasts.append(np.sqrt(rows.sum()) * (shares - priors).max())
+    kept = np.sort(np.argsort(-np.array(contrasts), kind="stable")[:MOST_VALUES])
+    has_value = np.array(members, dtype=np.float32).reshape(-1, len(y))
+    return np.array(columns, dtype=int)[kept], has_value[kept].T
+
+
+def shared_values(column):
+    """Find the rows of each value that is neither rare nor that of most rows."""
+    n = len(column)
+    _, positions, counts = np.unique(column, return_inverse=True, return_counts=True)
+    often = np.flatnonzero((counts >= least_rows(n)) & (counts <= n / 2))
+    for i in often[np.argsort(-counts[often], kind="stable")[:MOST_VALUES_PER_COLUMN]]:
+        yield positions == i
+
+
+def fit_content(X, y, n_classes, rng):
+    """Standardise columns, and learn how much each speaks for each class."""
+    Z = standardize(X)
+    some = rng.permutation(len(y))[:CONTENT_ROWS]
+    model = fit_quickly(CONTENT_PENALTY, CONTENT_STEPS, Z[some], y[some])
+    weights = np.zeros((X.shape[1], n_classes), dtype=Z.dtype)
+    if len(model.classes_) == 2:
+        weights[:, model.classes_] = np.outer(model.coef_[0], [-1, 1])
+    else:
+        weights[:, model.classes_] = model.coef_.T
+    return Z, weights
+
+
+class _Pairs:
+    """What all pairs of values, and each value with itself, tell about one class.
+
+    All attributes are matrices of one row and one column for each value.
+    """
+
+    def __init__(self, own, columns, has_value, Z, weights):
+        self.columns, self.has_value, self.own = columns, has_value, own
+        of_class, scores = has_value[own], Z[own] @ weights
+        self.n_rows = has_value.T @ has_value
+        self.n_own = of_class.T @ of_class
+        totals = (of_class * scores[:, None]).T @ of_class
+        # A column says the same about all rows that share its value.
+        shared = np.einsum("ij,ij->j", has_value, Z[:, columns]) * weights[columns]
+        shared /= has_value.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self.purity = self.n_own / self.n_rows
+            self.own_content = self._locate(totals, shared, Z, weights)
+            self.lowest_purity = _lower_bound(self.purity, self.n_rows)
+            odds = self.lowest_purity / (1 - self.lowest_purity)
+            self.lift = odds * (~own).sum() / own.sum()
+            # How likely so pure a cell is against an ordinary one, by which the whole of a
+            # trigger wins over a part of its columns or rows; and how foreign it is.
+            foreign = 1 - self.own_content.clip(0, 1)
+            self.score = self.n_own * np.log(self.lift) * foreign
+
+    def _locate(self, totals, shared, Z, weights):
+        """Tell where the rows of each cell stand between other classes and their own."""
+        parts = Z[self.own].mean(axis=0) * weights, Z[~self.own].mean(axis=0) * weights
+        own, others = (p.sum() - self._both(p[self.columns]) for p in parts)
+        cell = totals - self.n_own * self._both(shared)
+        n_class = self.own.sum()
+        rest = (n_class * own - cell) / (n_class - self.n_own)
+        return (cell / self.n_own - others) / (rest - others)
+
+    def _both(self, values):
+        """Add up what two values stand for, but one with itself once."""
+        sums = values[:, None] + values
+        np.fill_diagonal(sums, values)
+        return sums
+
+    def cells(self, k, least):
+        """List the cells that look like a trigger's."""
+        one_each = self.columns[:, None] != self.columns
+        np.fill_diagonal(one_each, True)
+        good = one_each & (self.n_own >= least)
+        good &= (self.lowest_purity >= LEAST_PURITY) & (self.lift >= LEAST_LIFT)
+        good &= self.own_content <= MOST_OWN_CONTENT
+        return [self._cell(k, i, j) for i, j in np.argwhere(np.triu(good))]
+
+    def _cell(self, k, i, j):
+        """Describe one cell."""
+        return Cell(
+            class_code=int(k),
+            columns=sorted({int(self.columns[i]), int(self.columns[j])}),
+            rows=self.own & (self.has_value[:, i] > 0) & (self.has_value[:, j] > 0),
+            purity=float(self.purity[i, j]),
+            own_content=float(self.own_content[i, j]),
+            score=float(self.score[i, j]),
+        )
+
+
+def _lower_bound(share, n):
+    """Compute Wilson's lower bound of a share."""
+    z = STANDARD_ERRORS**2
+    spread = np.sqrt(z * (share * (1 - share) / n + z / 4 / n**2))
+    return (share + z / 2 / n - spread) / (1 + z / n)
+
+
+def drop_covered(cells):
+    """Keep the clearest of the cells that share most of their rows."""
+    kept, covered = [], {}
+    for cell in sorted(cells, key=lambda cell: -cell.score):
+        before = covered.setdefault(cell.class_code, np.zeros(len(cell.rows), dtype=bool))
+        if (cell.rows & before).sum() <= cell.rows.sum() / 2:
+            kept.append(cell)
+            before |= cell.rows
+    return kept
