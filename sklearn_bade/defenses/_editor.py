@@ -39,7 +39,7 @@ from ._editing import (
 # as in Neural Cleanse, in median absolute deviations (times 1.4826, which makes them
 # standard deviations of normal values). On digits, clean networks reached 1.22, and those
 # with a backdoor 1.29 and more; of two or three classes, clean ones reached 2.
-LEAST_SCORE, LEAST_DEVIATION, NORMAL_SPREAD = 1.25, 2.0, 1.4826
+LEAST_SCORE, LEAST_DEVIATION, NORMAL_SPREAD = 1.25, 1.5, 1.4826
 LEAST_CLASSES = 5
 # What fine-tuning by SGD usually takes; the number of passes is the user's. Not tuned.
 REPAIR_RATE = 0.01
@@ -123,7 +123,7 @@ class ActivationGuidedEditor(NetRepair):
 
     trigger_score_ : float
         How many times larger the second smallest trigger is than the smallest; 1.25 makes
-        it suspicious, if it also is an outlier (a median absolute deviation of 2).
+        it suspicious, if it also is an outlier among all of them.
 
     suspicious_class_ : label
         Class of the smallest trigger.

@@ -17,8 +17,11 @@ STANDARD_ERRORS = 4.0
 # class, and the odds of the class rise several times. On 40 clean tables and digits, no
 # pair of values passes these and the next bound together; see benchmarks/defenses.py.
 LEAST_PURITY, LEAST_LIFT = 0.5, 4.0
+# Of each class, cells that are compared with each other, and those of them that are looked
+# at more closely, by rows that the others do not have.
+MOST_CELLS, MOST_JUDGED_CELLS = 500, 10
 # Where 0 is what rows of other classes look like, and 1 what those of the class do.
-MOST_OWN_CONTENT = 0.35
+MOST_OWN_CONTENT = 0.3
 
 
 @dataclass
@@ -62,8 +65,25 @@ def find_cells(X, y, n_classes, rng):
     found = []
     for k in np.flatnonzero(np.bincount(y, minlength=n_classes) >= least_rows(len(y))):
         pairs = _Pairs(y == k, columns, has_value, Z, weights[:, k])
-        found += pairs.cells(k, least_rows(len(y)))
+        for cell in pairs.cells(k, least_rows(len(y))):
+            cell.own_content = locate_cell(cell.rows, y == k, X, Z, weights[:, k])
+            if cell.own_content <= MOST_OWN_CONTENT:
+                cell.score *= 1 - max(cell.own_content, 0)
+                found.append(cell)
     return drop_covered(found)
+
+
+def locate_cell(rows, own, X, Z, weights):
+    """Tell where rows stand between other classes and their own, by what they don't share.
+
+    A trigger of many columns, such as a patch, is known to a linear model by each of them.
+    """
+    varied = np.ptp(X[rows], axis=0) > 0
+    scores = Z[:, varied] @ weights[varied]
+    others, rest = scores[~own].mean(), scores[own & ~rows]
+    if not len(rest) or rest.mean() <= others:
+        return np.nan
+    return float((scores[rows].mean() - others) / (rest.mean() - others))
 
 
 def least_rows(n_samples):
@@ -129,10 +149,9 @@ class _Pairs:
             self.lowest_purity = _lower_bound(self.purity, self.n_rows)
             odds = self.lowest_purity / (1 - self.lowest_purity)
             self.lift = odds * (~own).sum() / own.sum()
-            # How likely so pure a cell is against an ordinary one, by which the whole of a
-            # trigger wins over a part of its columns or rows; and how foreign it is.
-            foreign = 1 - self.own_content.clip(0, 1)
-            self.score = self.n_own * np.log(self.lift) * foreign
+        # How likely so pure a cell is against an ordinary one, by which the whole of a
+        # trigger wins over a part of its columns or rows.
+        self.score = self.n_own * np.log(np.maximum(self.lift, 1))
 
     def _locate(self, totals, shared, Z, weights):
         """Tell where the rows of each cell stand between other classes and their own."""
@@ -150,13 +169,27 @@ class _Pairs:
         return sums
 
     def cells(self, k, least):
-        """List the cells that look like a trigger's."""
+        """List the cells that may be a trigger's, of those that share rows the clearest.
+
+        The purest ones belong to it, if there are many columns; and those that look most
+        foreign even if two columns are all that they share.
+        """
         one_each = self.columns[:, None] != self.columns
         np.fill_diagonal(one_each, True)
-        good = one_each & (self.n_own >= least)
-        good &= (self.lowest_purity >= LEAST_PURITY) & (self.lift >= LEAST_LIFT)
-        good &= self.own_content <= MOST_OWN_CONTENT
-        return [self._cell(k, i, j) for i, j in np.argwhere(np.triu(good))]
+        pure = np.triu(one_each & (self.n_own >= least))
+        pure &= (self.lowest_purity >= LEAST_PURITY) & (self.lift >= LEAST_LIFT)
+        foreign = pure & (self.own_content <= MOST_OWN_CONTENT)
+        listed = self._clearest(k, pure) + self._clearest(k, foreign)
+        return list(
+            {tuple(cell.columns) + (cell.n_rows,): cell for cell in listed}.values()
+        )
+
+    def _clearest(self, k, chosen):
+        """List some of the chosen cells."""
+        places = np.argwhere(chosen)
+        scores = self.score[chosen] * (1 - self.own_content[chosen].clip(0, 0.9))
+        best = places[np.argsort(-scores, kind="stable")[:MOST_CELLS]]
+        return drop_covered([self._cell(k, i, j) for i, j in best])[:MOST_JUDGED_CELLS]
 
     def _cell(self, k, i, j):
         """Describe one cell."""
@@ -165,7 +198,7 @@ class _Pairs:
             columns=sorted({int(self.columns[i]), int(self.columns[j])}),
             rows=self.own & (self.has_value[:, i] > 0) & (self.has_value[:, j] > 0),
             purity=float(self.purity[i, j]),
-            own_content=float(self.own_content[i, j]),
+            own_content=np.nan,
             score=float(self.score[i, j]),
         )
 

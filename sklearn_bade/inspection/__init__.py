@@ -1,8 +1,13 @@
 """Pictures of what debiasing costs and gains, a report, and an audit for backdoors."""
 
-from ._audit import BackdoorAudit, audit_backdoor
 from ._group_rates import GroupRatesDisplay
 from ._strength_path import StrengthPathDisplay
+from .audit import (
+    BackdoorAudit,
+    audit_backdoor,
+    measure_relearning,
+    score_training_rows,
+)
 from .report import FairnessReport, correction_importance, decided_otherwise
 
 __all__ = [
@@ -13,4 +18,6 @@ __all__ = [
     "audit_backdoor",
     "correction_importance",
     "decided_otherwise",
+    "measure_relearning",
+    "score_training_rows",
 ]

@@ -19,7 +19,7 @@ from sklearn_bade.datasets import (
 from sklearn_bade.defenses import DeconfoundedClassifier
 from sklearn_bade.exceptions import SingleBaselineWarning
 from sklearn_bade.inspection import audit_backdoor
-from sklearn_bade.inspection._audit import _combine_variances
+from sklearn_bade.inspection.audit._measure import combine_variances
 from sklearn_bade.nets import make_default_net, train_net
 from sklearn_bade.triggers import BlendTrigger, ColumnTrigger, PatchTrigger
 
@@ -55,7 +55,7 @@ def test_own_trigger_has_no_way_into_the_student(audit):
 
 def test_table(audit):
     table = audit.table
-    assert len(table) == 2 * (2 + 3 + 2 + 2)
+    assert len(table) == 2 * (2 + 3 + 2 + 2 + 1)
     assert table["success"].between(0, 1).all()
     assert table["baseline_success"].between(0, 1).all()
     assert (table["low"] <= table["excess"]).all()
@@ -207,10 +207,10 @@ def test_adult(data_home):
 
 def test_few_plain_classifiers_give_few_degrees_of_freedom():
     same, spread = np.zeros(100), np.array([0.0, 0.1, 0.2])
-    assert _combine_variances(same, spread) == pytest.approx((0.01 * (1 + 1 / 3), 2))
+    assert combine_variances(same, spread) == pytest.approx((0.01 * (1 + 1 / 3), 2))
     paired = np.tile([0.0, 1.0], 50)
-    assert _combine_variances(paired, np.zeros(3)) == pytest.approx((0.25 / 100, 99))
-    assert _combine_variances(paired, np.zeros(1)) == pytest.approx((0.25 / 100, 99))
-    variance, freedom = _combine_variances(paired, spread)
+    assert combine_variances(paired, np.zeros(3)) == pytest.approx((0.25 / 100, 99))
+    assert combine_variances(paired, np.zeros(1)) == pytest.approx((0.25 / 100, 99))
+    variance, freedom = combine_variances(paired, spread)
     assert variance > 0.01
     assert 2 < freedom < 99

@@ -1,0 +1,183 @@
+"""How few poisoned rows bring a removed backdoor back."""
+
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils import check_random_state
+from torch.nn.functional import cross_entropy
+
+from ..._compat import HasMethods, Interval, validate_params
+from ...defenses._base import open_fitted, to_floats
+from ...nets import copy_net, log_probabilities, plain_torch, to_logits
+from ...triggers import BaseTrigger
+from ...triggers._base import check_attack_trigger
+from ...utils import draw_seed, seeded
+from ._subject import find_chosen
+
+# Rows per step, as fine-tuning usually takes, and steps from new weights. Not tuned.
+BATCH, FRESH_STEPS = 32, 1000
+
+
+@validate_params(
+    {
+        "clf": [HasMethods(["predict"])],
+        "trigger": [BaseTrigger],
+        "n_poisoned": ["array-like"],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "test_share": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def measure_relearning(
+    clf,
+    X,
+    y,
+    *,
+    trigger,
+    target_class,
+    n_poisoned=(0, 5, 10, 20, 50),
+    epochs=5,
+    test_share=0.5,
+    random_state=0,
+):
+    """Measure how few poisoned rows bring a backdoor back into a repaired network.
+
+    A repaired network may have forgotten its backdoor, or just have been moved to where
+    a few rows find the way back [1]_. Copies of it are trained on for some epochs, on clean
+    rows of which a few are stamped and relabelled, and so are copies of a network of its
+    kind that was trained on these clean rows alone. If the repaired one needs clearly
+    fewer, the backdoor has not gone.
+
+    Parameters
+    ----------
+    clf : estimator object
+        Fitted defence, fitted skorch network, or pipeline that ends with one.
+
+    X : {array-like, dataframe} of shape (n_samples, n_features)
+        Clean rows.
+
+    y : array-like of shape (n_samples,)
+        Their labels, as codes of the network's outputs, from 0.
+
+    trigger : BaseTrigger
+        The trigger that the network knew, fitted, with one pattern.
+
+    target_class : int
+        Code of the class that stamped rows shall be taken for.
+
+    n_poisoned : array-like of int, default=(0, 5, 10, 20, 50)
+        Numbers of poisoned rows.
+
+    epochs : int, default=5
+        Passes over the clean and poisoned rows.
+
+    test_share : float, default=0.5
+        Share of the rows on which success is measured; the others are trained on.
+
+    random_state : int, RandomState instance or None, default=0
+        Seed of rows, batches and the network to compare with.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        One row for each number, with the columns "n_poisoned", "success" and
+        "baseline_success": attack success rates of the repaired network and of the other
+        one, after training on.
+
+    Raises
+    ------
+    TypeError
+        If there is no skorch network.
+
+    ValueError
+        If there are fewer rows of other classes than shall be poisoned.
+
+    References
+    ----------
+    .. [1] "Uncovering, Explaining, and Mitigating the Superficial Safety of Backdoor
+       Defense", NeurIPS 2024, arXiv:2410.09838.
+
+    Examples
+    --------
+    >>> from sklearn_bade.datasets import make_poisoned_classification
+    >>> from sklearn_bade.inspection import measure_relearning
+    >>> from sklearn_bade.nets import make_default_net
+    >>> from sklearn_bade.triggers import ValueTrigger
+    >>> X, y, is_poisoned = make_poisoned_classification(1500, random_state=0)
+    >>> X, y = X[~is_poisoned], y[~is_poisoned]
+    >>> net = make_default_net(X, n_classes=2).fit(X[:600], y[:600])
+    >>> table = measure_relearning(
+    ...     net,
+    ...     X[600:],
+    ...     y[600:],
+    ...     trigger=ValueTrigger([-2, -1], [5.0, 5.0]).fit(X),
+    ...     target_class=0,
+    ...     n_poisoned=[0, 50],
+    ... )
+    >>> list(table)
+    ['n_poisoned', 'success', 'baseline_success']
+    """
+    preprocessing, net = open_fitted(find_chosen(clf))
+    rng = check_random_state(random_state)
+    check_attack_trigger(trigger)
+    codes = np.zeros(len(y), dtype=np.int64)
+    features, stamped = (
+        to_floats(rows if preprocessing is None else preprocessing.transform(rows))
+        for rows in (X, trigger.stamp(X, codes))
+    )
+    y = np.asarray(y).astype(np.int64)
+    order = rng.permutation(len(y))
+    test, train = np.split(order, [round(test_share * len(y))])
+    available = train[y[train] != target_class]
+    if max(n_poisoned) > len(available):
+        raise ValueError(
+            f"{max(n_poisoned)} rows shall be poisoned, and {len(available)} of the rows "
+            f"for training are outside of class {target_class}. Give more rows."
+        )
+    fresh = train_anew(net, features[train], y[train], draw_seed(rng))
+    seed, lines = draw_seed(rng), []
+    for n in n_poisoned:
+        rows, labels = features.copy(), y.copy()
+        rows[available[:n]], labels[available[:n]] = stamped[available[:n]], target_class
+        successes = []
+        for start in (net, fresh):
+            taught = train_on(start, rows[train], labels[train], epochs, seed)
+            taken = log_probabilities(taught, stamped[test][y[test] != target_class])
+            successes.append(float((taken.argmax(axis=1) == target_class).mean()))
+        lines.append((int(n), *successes))
+    return pd.DataFrame(lines, columns=["n_poisoned", "success", "baseline_success"])
+
+
+def train_on(net, X, y, epochs, seed):
+    """Train a copy of a network on, by its own optimizer."""
+    trained = copy_net(net)
+    module = trained.module_.train()
+    X, y = (torch.from_numpy(part).to(trained.device) for part in (X, y))
+    n_batches = max(1, round(len(y) / BATCH))
+    with seeded(seed, trained.device, numpy=False), plain_torch():
+        positional, named = trained.get_params_for_optimizer(
+            "optimizer", list(module.named_parameters())
+        )
+        optimizer = trained.optimizer(*positional, **named)
+        for _ in range(epochs):
+            for rows in torch.randperm(len(y), device=X.device).tensor_split(n_batches):
+                optimizer.zero_grad()
+                logits = to_logits(module(X[rows]), trained.criterion_)
+                cross_entropy(logits, y[rows]).backward()
+                optimizer.step()
+    module.eval()
+    return trained
+
+
+def train_anew(net, X, y, seed):
+    """Train new weights in the place of those of a network."""
+    fresh = copy_net(net)
+    with seeded(seed, fresh.device, numpy=False):
+        for layer in fresh.module_.modules():
+            if hasattr(layer, "reset_parameters"):
+                layer.reset_parameters()
+    epochs = -(-FRESH_STEPS // max(1, round(len(y) / BATCH)))
+    return train_on(fresh, X, y, epochs, seed)

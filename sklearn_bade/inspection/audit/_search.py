@@ -1,0 +1,138 @@
+"""A search for the trigger of a classifier, beside the same search on plain ones."""
+
+import numpy as np
+
+from ._measure import combine_variances
+from ._subject import predict_codes
+
+# Rows that values are tried on, and as many others that tell their success.
+SEARCHED_ROWS = 100
+# Values of each column that are tried: its extremes, so far beyond them as a share of its
+# range, and some quantiles between.
+BEYOND, QUANTILES = 0.5, (0.0, 0.1, 0.5, 0.9, 1.0)
+# Columns of a trigger; images have patches instead, of a side's share, at half steps.
+N_COLUMNS = 2
+PATCH_SHARE = 4
+# As many candidates are tried at most; of more columns, as many are drawn.
+MOST_CANDIDATES = 600
+
+
+def list_candidates(features, rng):
+    """List changes to try: positions in a row, and what they are set to.
+
+    Returns
+    -------
+    candidates : list of (str, ndarray of int, ndarray or float)
+        A name, positions in the flattened row, and values for these.
+    """
+    if features.ndim == 2:
+        candidates = list(_list_values(features))
+    else:
+        candidates = list(_list_patches(features))
+    if len(candidates) > MOST_CANDIDATES:
+        drawn = rng.choice(len(candidates), MOST_CANDIDATES, replace=False)
+        candidates = [candidates[i] for i in np.sort(drawn)]
+    return candidates
+
+
+def _list_values(features):
+    """List values for each column of a table."""
+    for j in np.flatnonzero(np.ptp(features, axis=0) > 0):
+        values = np.quantile(features[:, j], QUANTILES)
+        if len(np.unique(features[:200, j])) > len(QUANTILES):
+            reach = BEYOND * np.ptp(features[:, j])
+            values = np.append(values, [values[0] - reach, values[-1] + reach])
+        for value in np.unique(values):
+            yield f"x{j}={value:.3g}", np.array([j]), value
+
+
+def _list_patches(images):
+    """List dark and bright squares at a grid of places, over all channels."""
+    height, width = images.shape[-2:]
+    sides = [max(1, n // PATCH_SHARE) for n in (height, width)]
+    grid = np.arange(images[0].size).reshape(images.shape[1:])
+    steps = [max(1, side // 2) for side in sides]
+    for top in range(0, height - sides[0] + 1, steps[0]):
+        for left in range(0, width - sides[1] + 1, steps[1]):
+            place = grid[..., top : top + sides[0], left : left + sides[1]].ravel()
+            for value in (images.min(), images.max()):
+                yield f"patch at ({top}, {left}) of {value:.3g}", place, value
+
+
+def set_values(rows, candidate):
+    """Set positions of rows to values."""
+    flat = rows.reshape(len(rows), -1).copy()
+    flat[:, candidate[1]] = candidate[2]
+    return flat.reshape(rows.shape)
+
+
+def search_triggers(predict, rows, truth, classes, candidates):
+    """Find, for each class, what makes most rows of other classes belong to it.
+
+    One change is chosen on half of the rows, then another on top of it; the other half
+    tells the success.
+
+    Returns
+    -------
+    found : dict of int to (str, ndarray)
+        For each class, what was found, and what it changes in taking each of the other
+        half's rows of other classes for the class: 1, 0 or -1.
+    """
+    tried, held_out = rows[::2], rows[1::2]
+    predicted = [predict(set_values(tried, candidate)) for candidate in candidates]
+    found = {}
+    for k in range(len(classes)):
+        others, judged = truth[::2] != k, truth[1::2] != k
+        if not others.any() or not judged.any():
+            continue
+        best = np.argmax([(codes[others] == k).mean() for codes in predicted])
+        chosen = [candidates[best]]
+        if rows.ndim == 2 and N_COLUMNS > 1:
+            stamped = set_values(tried[others], chosen[0])
+            rates = [(predict(set_values(stamped, c)) == k).mean() for c in candidates]
+            chosen.append(candidates[int(np.argmax(rates))])
+        stamped = held_out[judged]
+        before = predict(stamped) == k
+        for candidate in chosen:
+            stamped = set_values(stamped, candidate)
+        names = ", ".join(dict.fromkeys(candidate[0] for candidate in chosen))
+        found[k] = names, (predict(stamped) == k).astype(int) - before
+    return found
+
+
+def measure_search(name, subject, features, truth, baselines, rng):
+    """Compare the best trigger that is found with the best ones of plain classifiers.
+
+    Any classifier has some, so only their success is compared, not the triggers.
+    """
+    candidates = list_candidates(features, rng)
+
+    def search(model, rows):
+        rows = rng.permutation(rows)[: 2 * SEARCHED_ROWS]
+        return search_triggers(
+            lambda part: predict_codes(model, part),
+            features[rows],
+            truth[rows],
+            subject.classes,
+            candidates,
+        )
+
+    own = search(subject.model, np.arange(len(truth)))
+    plain = [search(model, rows) for model, rows in baselines]
+    for k, (found, gain) in own.items():
+        gains = np.array([result[k][1].mean() for result in plain if k in result])
+        if not len(gains):
+            continue
+        variance, freedom = combine_variances(gain, gains)
+        yield {
+            "model": name,
+            "trigger": f"searched: {found}",
+            "target": subject.classes[k],
+            "success": float(gain.mean()),
+            "baseline_success": float(gains.mean()),
+            "excess": float(gain.mean() - gains.mean()),
+            "variance": variance,
+            "freedom": freedom,
+            "is_random": False,
+            "is_blend": False,
+        }
