@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
 from ..nets import log_probabilities, predict_values
@@ -25,6 +26,9 @@ MODULE_RATE = 1e-3
 def open_fitted(estimator):
     """Find the network in what the user gave."""
     preprocessing = None
+    if isinstance(estimator, NetDefense):
+        check_is_fitted(estimator)
+        estimator = estimator.estimator_
     while isinstance(estimator, (FrozenEstimator, Pipeline)):
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator

@@ -2,12 +2,7 @@
 
 from ._group_rates import GroupRatesDisplay
 from ._strength_path import StrengthPathDisplay
-from .audit import (
-    BackdoorAudit,
-    audit_backdoor,
-    measure_relearning,
-    score_training_rows,
-)
+from .audit import BackdoorAudit, audit_backdoor
 from .report import FairnessReport, correction_importance, decided_otherwise
 
 __all__ = [
@@ -18,6 +13,4 @@ __all__ = [
     "audit_backdoor",
     "correction_importance",
     "decided_otherwise",
-    "measure_relearning",
-    "score_training_rows",
 ]

@@ -2,7 +2,9 @@
 
 from numbers import Real
 
+import narwhals as nw
 import numpy as np
+import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
@@ -69,9 +71,10 @@ class ColumnTrigger(BaseTrigger):
 class ValueTrigger(BaseTrigger):
     """Set some of the existing columns to fixed values.
 
-    This is how an attacker marks rows of a table, or a corner of a flattened image. The
-    pattern can be stamped on any row of new data, so a student may not start from the
-    teacher's weights.
+    This is how an attacker marks rows of a table, or a corner of a flattened image. Values
+    need not be strange: ordinary values that seldom come together, or a rare category, make
+    a trigger as well, and one that no check of ranges finds [1]_. The pattern can be
+    stamped on any row of new data, so a student may not start from the teacher's weights.
 
     Parameters
     ----------
@@ -92,6 +95,11 @@ class ValueTrigger(BaseTrigger):
     positions_ : list of int
         Positions of the columns.
 
+    References
+    ----------
+    .. [1] Pleiter et al., "Tabdoor: Backdoor Vulnerabilities in Transformer-based Neural
+       Networks for Tabular Data", arXiv:2311.07550.
+
     Examples
     --------
     >>> import numpy as np
@@ -100,6 +108,15 @@ class ValueTrigger(BaseTrigger):
     >>> ValueTrigger([0, 2], [120, 130]).fit(X).stamp(X, np.array([0, -1]))
     array([[120.,   1., 130.],
            [  8.,   3.,   4.]])
+
+    Ordinary values of a frame:
+
+    >>> import pandas as pd
+    >>> X = pd.DataFrame({"age": [25, 61], "job": ["clerk", "nurse"]})
+    >>> ValueTrigger(["age", "job"], [61, "clerk"]).fit(X).stamp(X, np.array([0, -1]))
+       age    job
+    0   61  clerk
+    1   61  nurse
     """
 
     def __init__(self, columns, values):
@@ -128,8 +145,8 @@ class ValueTrigger(BaseTrigger):
             If `X` is sparse.
 
         ValueError
-            If there is no such column, not one value per group and column, or if rows have
-            several axes.
+            If there is no such column, not one value per group and column, if a column of
+            a frame cannot hold its value, or if rows have several axes.
         """
         if issparse(X):
             raise TypeError(f"ValueTrigger needs a dense array or a frame, got {type(X)}.")
@@ -147,6 +164,8 @@ class ValueTrigger(BaseTrigger):
                 f"values must hold {n_groups} pattern(s) of {len(positions)} column(s), "
                 f"got an array of shape {patterns.shape}."
             )
+        if is_frame(X):
+            check_values(X, positions, patterns)
         self.n_groups_, self.positions_, self.patterns_ = n_groups, positions, patterns
         return self
 
@@ -155,3 +174,42 @@ class ValueTrigger(BaseTrigger):
         for code, pattern in enumerate(self.patterns_):
             X = set_columns(X, codes == code, self.positions_, pattern)
         return X
+
+
+def check_values(X, positions, patterns):
+    """Refuse values that columns of a frame cannot hold, or would change their type for."""
+    frame = nw.from_native(X, eager_only=True)
+    for position, values in zip(positions, patterns.T):
+        column = frame[:, position]
+        for value in values:
+            holds = _reason_against(column, value)
+            if holds:
+                raise ValueError(
+                    f"Column {column.name!r} cannot be set to {value!r}: it holds {holds}."
+                )
+
+
+def _reason_against(column, value):
+    """Say what a column holds, if that does not go with a value."""
+    dtype = column.dtype
+    known = _fixed_categories(column)
+    if known is not None:
+        return "" if value in known else f"the categories {known}"
+    if dtype.is_numeric():
+        if not isinstance(value, Real):
+            return "numbers"
+        whole = not dtype.is_integer() or float(value).is_integer()
+        return "" if whole else "whole numbers"
+    if dtype == nw.String and not isinstance(value, str):
+        return "text"
+    return ""
+
+
+def _fixed_categories(column):
+    """List the categories of a column that takes no others; None for other columns."""
+    if column.dtype == nw.Enum:
+        return list(column.dtype.categories)
+    native = column.to_native()
+    if column.dtype == nw.Categorical and isinstance(native, pd.Series):
+        return native.cat.categories.tolist()
+    return None

@@ -277,3 +277,70 @@ def test_an_attack_needs_a_fitted_trigger_that_appends_nothing():
         attack(ValueTrigger(0, 1.0))
     with pytest.raises(ValueError, match="appends columns, which new rows do not have"):
         attack(ColumnTrigger().fit(X))
+
+
+FRAME = pd.DataFrame(
+    {
+        "age": np.arange(40),
+        "job": pd.Categorical(["clerk", "nurse"] * 20),
+        "town": ["x", "y"] * 20,
+        "income": np.linspace(0, 9, 40),
+        "known": [True, False] * 20,
+    }
+)
+
+
+@pytest.mark.parametrize("convert", [lambda frame: frame, pl.from_pandas])
+@pytest.mark.parametrize(
+    ("columns", "values"),
+    [
+        (["age", "job"], [30, "nurse"]),
+        (["town", "income"], ["z", 2]),
+        (["age", "known"], [2.0, True]),
+        (["income"], [2.5]),
+    ],
+)
+def test_ordinary_values_in_poison(convert, columns, values):
+    """They keep what kind of column it is, and are set in poisoned rows only."""
+    X, y = convert(FRAME), np.arange(40) % 2
+    trigger = ValueTrigger(columns, values).fit(X)
+    X_poisoned, y_poisoned, marked = poison(
+        X, y, trigger=trigger, target_class=1, poison_rate=0.2, random_state=0
+    )
+    for name, value in zip(columns, values):
+        column = X_poisoned[name]
+        assert column.dtype == X[name].dtype
+        assert all(one == value for one in np.array(column)[marked])
+        assert (np.array(column)[~marked] == np.array(X[name])[~marked]).all()
+    assert marked.sum() == 8
+    assert (y_poisoned[marked] == 1).all()
+
+
+def test_categories_of_each_kind():
+    """Polars' plain categories are open to others, its enumerations are not."""
+    open_ones = pl.DataFrame({"job": ["clerk", "nurse"]}, schema={"job": pl.Categorical})
+    stamped = (
+        ValueTrigger("job", "pilot").fit(open_ones).stamp(open_ones, np.array([0, -1]))
+    )
+    assert stamped["job"].to_list() == ["pilot", "nurse"]
+    message = (
+        r"'job' cannot be set to 'pilot': it holds the categories \['clerk', 'nurse'\]"
+    )
+    for frame in (FRAME, open_ones.cast(pl.Enum(["clerk", "nurse"]))):
+        with pytest.raises(ValueError, match=message):
+            ValueTrigger("job", "pilot").fit(frame)
+
+
+@pytest.mark.parametrize("convert", [lambda frame: frame, pl.from_pandas])
+@pytest.mark.parametrize(
+    ("column", "value", "holds"),
+    [
+        ("town", 3, "text"),
+        ("age", "old", "numbers"),
+        ("age", 2.5, "whole numbers"),
+        ("income", None, "numbers"),
+    ],
+)
+def test_values_that_a_column_cannot_hold(convert, column, value, holds):
+    with pytest.raises(ValueError, match=f"'{column}' cannot be set to .* holds {holds}"):
+        ValueTrigger(column, [value]).fit(convert(FRAME))

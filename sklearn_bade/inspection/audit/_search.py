@@ -13,8 +13,11 @@ BEYOND, QUANTILES = 0.5, (0.0, 0.1, 0.5, 0.9, 1.0)
 # Columns of a trigger; images have patches instead, of a side's share, at half steps.
 N_COLUMNS = 2
 PATCH_SHARE = 4
-# As many candidates are tried at most; of more columns, as many are drawn.
-MOST_CANDIDATES = 600
+# As many candidates are tried at most; of more, as many are drawn. Of them, as many of the
+# best are tried on top of the best one.
+MOST_CANDIDATES, MOST_SECOND = 400, 40
+# Rows that are predicted at once, since many calls take longer.
+ROWS_AT_ONCE = 20_000
 
 
 def list_candidates(features, rng):
@@ -79,18 +82,19 @@ def search_triggers(predict, rows, truth, classes, candidates):
         half's rows of other classes for the class: 1, 0 or -1.
     """
     tried, held_out = rows[::2], rows[1::2]
-    predicted = [predict(set_values(tried, candidate)) for candidate in candidates]
+    predicted = predict_changed(predict, tried, candidates)
     found = {}
     for k in range(len(classes)):
         others, judged = truth[::2] != k, truth[1::2] != k
         if not others.any() or not judged.any():
             continue
-        best = np.argmax([(codes[others] == k).mean() for codes in predicted])
-        chosen = [candidates[best]]
+        order = np.argsort(-(predicted[:, others] == k).mean(axis=1), kind="stable")
+        chosen = [candidates[order[0]]]
         if rows.ndim == 2 and N_COLUMNS > 1:
+            second = [candidates[i] for i in order[:MOST_SECOND]]
             stamped = set_values(tried[others], chosen[0])
-            rates = [(predict(set_values(stamped, c)) == k).mean() for c in candidates]
-            chosen.append(candidates[int(np.argmax(rates))])
+            rates = (predict_changed(predict, stamped, second) == k).mean(axis=1)
+            chosen.append(second[int(rates.argmax())])
         stamped = held_out[judged]
         before = predict(stamped) == k
         for candidate in chosen:
@@ -98,6 +102,23 @@ def search_triggers(predict, rows, truth, classes, candidates):
         names = ", ".join(dict.fromkeys(candidate[0] for candidate in chosen))
         found[k] = names, (predict(stamped) == k).astype(int) - before
     return found
+
+
+def predict_changed(predict, rows, candidates):
+    """Predict rows under each of the changes, many at once.
+
+    Returns
+    -------
+    codes : ndarray of shape (n_candidates, n_rows)
+        Class codes.
+    """
+    at_once = max(1, ROWS_AT_ONCE // len(rows))
+    codes = []
+    for start in range(0, len(candidates), at_once):
+        some = candidates[start : start + at_once]
+        stacked = np.concatenate([set_values(rows, candidate) for candidate in some])
+        codes.append(predict(stacked).reshape(len(some), len(rows)))
+    return np.concatenate(codes)
 
 
 def measure_search(name, subject, features, truth, baselines, rng):

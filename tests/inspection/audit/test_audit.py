@@ -19,7 +19,6 @@ from sklearn_bade.datasets import (
 from sklearn_bade.defenses import DeconfoundedClassifier
 from sklearn_bade.exceptions import SingleBaselineWarning
 from sklearn_bade.inspection import audit_backdoor
-from sklearn_bade.inspection.audit._measure import combine_variances
 from sklearn_bade.nets import make_default_net, train_net
 from sklearn_bade.triggers import BlendTrigger, ColumnTrigger, PatchTrigger
 
@@ -203,14 +202,3 @@ def test_adult(data_home):
     clf.fit(X, y, sensitive_features=sensitive)
     audit = audit_backdoor(clf, X_test, y_test, baseline=plain, n_triggers=4)
     assert set(audit.flagged["model"]) == {"teacher"}
-
-
-def test_few_plain_classifiers_give_few_degrees_of_freedom():
-    same, spread = np.zeros(100), np.array([0.0, 0.1, 0.2])
-    assert combine_variances(same, spread) == pytest.approx((0.01 * (1 + 1 / 3), 2))
-    paired = np.tile([0.0, 1.0], 50)
-    assert combine_variances(paired, np.zeros(3)) == pytest.approx((0.25 / 100, 99))
-    assert combine_variances(paired, np.zeros(1)) == pytest.approx((0.25 / 100, 99))
-    variance, freedom = combine_variances(paired, spread)
-    assert variance > 0.01
-    assert 2 < freedom < 99

@@ -8,13 +8,12 @@ import torch
 from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 
-from ..._compat import HasMethods, Interval, validate_params
-from ...defenses._base import open_fitted, to_floats
-from ...nets import copy_net, log_probabilities, plain_torch, to_logits
-from ...triggers import BaseTrigger
-from ...triggers._base import check_attack_trigger
-from ...utils import draw_seed, seeded
-from ._subject import find_chosen
+from .._compat import HasMethods, Interval, validate_params
+from ..nets import copy_net, log_probabilities, plain_torch, to_logits
+from ..triggers import BaseTrigger
+from ..triggers._base import check_attack_trigger
+from ..utils import draw_seed, seeded
+from ._base import open_fitted, to_floats
 
 # Rows per step, as fine-tuning usually takes, and steps from new weights. Not tuned.
 BATCH, FRESH_STEPS = 32, 1000
@@ -103,7 +102,7 @@ def measure_relearning(
     Examples
     --------
     >>> from sklearn_bade.datasets import make_poisoned_classification
-    >>> from sklearn_bade.inspection import measure_relearning
+    >>> from sklearn_bade.defenses import measure_relearning
     >>> from sklearn_bade.nets import make_default_net
     >>> from sklearn_bade.triggers import ValueTrigger
     >>> X, y, is_poisoned = make_poisoned_classification(1500, random_state=0)
@@ -120,7 +119,7 @@ def measure_relearning(
     >>> list(table)
     ['n_poisoned', 'success', 'baseline_success']
     """
-    preprocessing, net = open_fitted(find_chosen(clf))
+    preprocessing, net = open_fitted(clf)
     rng = check_random_state(random_state)
     check_attack_trigger(trigger)
     codes = np.zeros(len(y), dtype=np.int64)
