@@ -171,7 +171,7 @@ TRIGGERS = {
 }
 
 
-def make_bed(data, attack, seed, rate=None, n_clean=CLEAN_ROWS):
+def make_bed(data, attack, seed, rate=None, n_clean=CLEAN_ROWS, clean_label=False):
     """Set clean rows aside, and poison the others."""
     split, make, target, usual_rate = DATA[data]
     (X, y), test = split(seed)
@@ -185,6 +185,7 @@ def make_bed(data, attack, seed, rate=None, n_clean=CLEAN_ROWS):
         trigger=trigger,
         target_class=target,
         poison_rate=usual_rate if rate is None else rate,
+        clean_label=clean_label,
         random_state=seed,
     )
     clean = X_clean, y_clean

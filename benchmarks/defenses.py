@@ -91,6 +91,8 @@ def limits(seeds):
     few += [("digits", "a patch"), ("digits", "a blend")]
     for line in isolation(seeds, {"rate": 0.01}, few):
         yield line | {"attack": f"{line['attack']}, 1%"}
+    for line in isolation(seeds, {"clean_label": True, "rate": 0.05}, few[1:]):
+        yield line | {"attack": f"{line['attack']}, right labels"}
 
 
 def clean(seeds):

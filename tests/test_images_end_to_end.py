@@ -457,7 +457,9 @@ def test_audit_attacks_images_with_patches(digits, dtype):
     names = {"own, green", "own, red", "blend 1", "blend 2"}
     names |= {f"patch {i + 1}" for i in range(20)}
     attacks = audit.table[audit.table["model"] == "student"]
-    assert set(attacks["trigger"]) == names
+    searched = attacks["trigger"].str.startswith("searched: patch at (")
+    assert searched.sum() == 2
+    assert set(attacks["trigger"][~searched]) == names
     assert set(audit.table["model"]) == {"student", "teacher"}
 
 

@@ -505,8 +505,12 @@ def test_batches_leave_nothing_beside_the_weights():
 
 @pytest.mark.parametrize(
     "defense",
-    [ActivationGuidedEditor(None), DistanceDrivenDetoxifier(None, epochs=1, eps=9)],
+    [
+        ActivationGuidedEditor(None, target_class=1),
+        DistanceDrivenDetoxifier(None, epochs=1, eps=9),
+    ],
 )
+@pytest.mark.filterwarnings("ignore:Balanced accuracy on the clean rows")
 def test_repaired_networks_keep_no_row(defense):
     X, y, _ = make_people()
     net = make_net(max_epochs=2).fit(X, y)

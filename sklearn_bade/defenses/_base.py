@@ -7,7 +7,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
@@ -24,23 +24,24 @@ MODULE_RATE = 1e-3
 
 
 def open_fitted(estimator):
-    """Find the network in what the user gave."""
-    preprocessing = None
-    if isinstance(estimator, NetDefense):
-        check_is_fitted(estimator)
-        estimator = estimator.estimator_
-    while isinstance(estimator, (FrozenEstimator, Pipeline)):
+    """Find the network in what the user gave, and the steps before it."""
+    steps = []
+    while isinstance(estimator, (FrozenEstimator, Pipeline, NetDefense)):
         if isinstance(estimator, FrozenEstimator):
             estimator = estimator.estimator
+        elif isinstance(estimator, NetDefense):
+            check_is_fitted(estimator)
+            estimator = estimator.estimator_
         else:
-            preprocessing = estimator[:-1] if len(estimator) > 1 else None
+            steps += [step for _, step in estimator.steps[:-1]]
             estimator = estimator[-1]
+    preprocessing = make_pipeline(*steps) if steps else None
     if isinstance(estimator, torch.nn.Module):
         return preprocessing, wrap_module(estimator)
     if not isinstance(estimator, NeuralNetClassifier):
         raise TypeError(
-            "The defence repairs a torch.nn.Module with weights or a fitted "
-            "skorch.NeuralNetClassifier, alone or at the end of a Pipeline; got "
+            "A torch.nn.Module with weights or a fitted skorch.NeuralNetClassifier is "
+            "needed, alone or at the end of a Pipeline; got "
             f"{type(estimator).__name__}."
         )
     if not getattr(estimator, "initialized_", False):
@@ -102,14 +103,42 @@ def check_probabilities(net, X):
         )
 
 
+def to_codes(y, classes):
+    """Turn labels into the codes of a network's outputs."""
+    codes = {label: code for code, label in enumerate(np.asarray(classes).tolist())}
+    labels = np.asarray(y).tolist()
+    unknown = sorted({str(label) for label in labels if label not in codes})
+    if unknown:
+        raise ValueError(
+            f"y must hold the network's labels, {list(codes)}; got {unknown[:10]} as well. "
+            "A defence takes the labels of the network's outputs, in their order, as "
+            "`classes`."
+        )
+    return np.array([codes[label] for label in labels], dtype=np.int64)
+
+
 def to_floats(X):
     """Turn features into float32, but refuse bytes, which the network may scale itself."""
     if getattr(X, "dtype", None) == np.uint8 and X.ndim > 2:
         raise ValueError(
-            "X holds images of bytes (uint8); the defences compute with floats. Train the "
+            "X holds images of whole numbers; the defences compute with floats. Train the "
             "network on images of float32, such as X / 255, and give these."
         )
     return to_float32(X)
+
+
+def draw_anew(module):
+    """Draw new weights for a module, in place."""
+    before = {name: value.detach().clone() for name, value in module.named_parameters()}
+    for layer in module.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    kept = [n for n, value in module.named_parameters() if torch.equal(value, before[n])]
+    if kept:
+        raise ValueError(
+            f"The module's parameters {kept} cannot be drawn anew: no layer of its own "
+            "resets them (`reset_parameters`)."
+        )
 
 
 def is_bare(estimator):
@@ -194,12 +223,4 @@ class NetRepair(NetDefense):
     def _check_codes(self, X, y):
         """Turn the labels of the network's outputs into their codes."""
         y = validate_labels(X, y)
-        codes = {label: code for code, label in enumerate(self.classes_.tolist())}
-        unknown = sorted({str(label) for label in y.tolist() if label not in codes})
-        if unknown:
-            raise ValueError(
-                f"y must hold the network's labels, {self.classes_.tolist()}; got "
-                f"{unknown[:10]} as well. Name the labels of its outputs, in their order, "
-                "by `classes`."
-            )
-        return np.array([codes[label] for label in y.tolist()], dtype=np.int64)
+        return to_codes(y, self.classes_)

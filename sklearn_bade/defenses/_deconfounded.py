@@ -33,6 +33,8 @@ from ._isolation import EVIDENCE, PoisonSearch
 TINY = 1e-8  # guard of the ratio, as in the released code
 # More columns than a trigger has may be the same in all rows of a small group by chance.
 MOST_NAMED = 4
+# A value of so many rows is no mark.
+MOST_USUAL = 0.5
 
 
 class DeconfoundedClassifier(NetDefense):
@@ -137,9 +139,9 @@ class DeconfoundedClassifier(NetDefense):
     poison instead is ours, with activation clustering [2]_ and spectral signatures [3]_
     among its sources.
 
-    It does not find triggers without wrong labels, and hardly those that differ from row
-    to row on a table (noise around a value, shifts), that no linear model can tell from
-    other rows, or that take less than .3% of the rows (patterns: 2.5%). A value that by
+    It does not find clean-label triggers, and rarely finds those that differ from row to
+    row on a table (noise around a value), that no linear model can tell from other rows,
+    or that less than .3% of the rows carry (patterns: 2.5%). A value that by
     itself decides the class against all that other columns say, as a wife's
     relationship to a head of household decides her sex, looks like a trigger, and its rows
     are left out: read `suspects_`. The guide to the defences has figures.
@@ -327,8 +329,11 @@ def shared_values(table, rows):
     shared = {}
     for name, (_, column) in zip(names, table.items()):
         value = column[rows].iloc[0]
-        share = (column == value).mean()
-        if 0 < share < 0.5 and (column[rows] == value).all():
+        if pd.isna(value):
+            continue
+        equal = (column == value).fillna(False).to_numpy(bool)
+        share = equal.mean()
+        if share < MOST_USUAL and equal[rows].all():
             shown = f"{value:g}" if isinstance(value, Real) else value
             shared[f"{name}={shown}"] = share
     rarest = sorted(shared, key=shared.get)[:MOST_NAMED]

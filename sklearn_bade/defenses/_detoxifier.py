@@ -9,6 +9,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.utils import check_random_state
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrize import is_parametrized
 
 from .._compat import Interval, StrOptions, fit_context
 from ..exceptions import CleanLossWarning, RecallLossWarning
@@ -21,7 +22,7 @@ from ..nets import (
     weighted_layers,
 )
 from ..utils import draw_seed, seeded, warn_user
-from ._base import TOLERATED_ERROR, NetRepair
+from ._base import TOLERATED_ERROR, NetRepair, draw_anew
 
 MOMENTUM = 0.9  # as in the released code
 # Chosen, like the defaults below, on splits of the training rows of Adult and MEPS and on
@@ -158,11 +159,16 @@ class DistanceDrivenDetoxifier(NetRepair):
     n_features_in_ : int
         Number of features seen during `fit`.
 
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`. Only if X has string column names.
+
     See Also
     --------
     ActivationGuidedEditor : Closed form, for a trigger that is known.
     DeconfoundedClassifier : A clean model from poisoned data.
 
+    Notes
+    -----
     The paper's own setting is ``starts=["random"], penalty=10, eps=0.1, soft_targets=0,
     augment=False, match_class_shares=False, epochs=100, batch_size=256``. On a few hundred
     rows it costs more accuracy than retraining from these rows alone, and its result
@@ -262,7 +268,7 @@ class DistanceDrivenDetoxifier(NetRepair):
         Raises
         ------
         TypeError
-            If the estimator is no torch classifier.
+            If the estimator contains neither a torch module nor a skorch classifier.
 
         ValueError
             If the network has no layer to be moved, or a class has fewer than two rows.
@@ -362,6 +368,11 @@ class DistanceDrivenDetoxifier(NetRepair):
     def _find_layers(self, net, X):
         """Find the names of the layers whose distance counts."""
         known = list(weighted_layers(net.module_))
+        if any(is_parametrized(layer) for layer in weighted_layers(net.module_).values()):
+            raise ValueError(
+                "The network's weights are parametrized, as by weight_norm, and cannot be "
+                "moved. Remove the parametrizations first."
+            )
         if isinstance(self.layers, str):
             return [last_layer(net, X)] if self.layers == "last" else known
         if not self.layers or not set(self.layers) <= set(known):
@@ -449,9 +460,7 @@ def move_away(moved, X, targets, answers, sphere, start, epochs, n_batches, sett
 def train_anew(moved, X, targets, answers, sphere, start, epochs, n_batches, settings):
     """Train new weights by the network's own optimizer."""
     module = moved.module_.train()
-    for layer in module.modules():
-        if hasattr(layer, "reset_parameters"):
-            layer.reset_parameters()
+    draw_anew(module)
     positional, named = moved.get_params_for_optimizer(
         "optimizer", list(module.named_parameters())
     )

@@ -68,16 +68,17 @@ class ActivationGuidedEditor(NetRepair):
         :class:`~sklearn.frozen.FrozenEstimator`.
 
     trigger : BaseTrigger, default=None
-        Fitted trigger with one pattern, for rows of the kind that the estimator takes.
-        None estimates one.
+        Fitted trigger with one pattern, for rows of the kind that the estimator takes;
+        a clone of this defence forgets what it was fitted on. None estimates one.
 
     target_class : label, default=None
         Class for which a trigger is estimated, and taken for one. None looks for a
         suspicious class, which takes five classes or more; ignored if `trigger` is given.
 
     layer : int or str, default=None
-        Which layer to edit: the position among the linear layers, -1 being the last, or
-        the name in the module of a linear layer or a convolution. None takes the last
+        Which layer to edit: the position among the linear layers, or convolutions if
+        there are none, -1 being the last; or the name in the module of a linear layer or
+        a convolution. None takes the last
         linear layer but one for a known trigger and the one before for an estimated
         trigger; of a module without linear layers, convolutions.
 
@@ -132,11 +133,14 @@ class ActivationGuidedEditor(NetRepair):
         Number of features, as a sum of shares, that each class's trigger changes; NaN
         for classes without one.
 
-    mask_, pattern_ : ndarray of shape (n_features,)
+    mask_, pattern_ : ndarray of shape (n_features,), or that of an image
         The estimated trigger: a share `mask_` of each feature is replaced by `pattern_`.
 
     n_features_in_ : int
         Number of features seen during `fit`.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features seen during `fit`. Only if X has string column names.
 
     See Also
     --------
@@ -234,7 +238,7 @@ class ActivationGuidedEditor(NetRepair):
         Raises
         ------
         TypeError
-            If the estimator is no torch classifier.
+            If the estimator contains neither a torch module nor a skorch classifier.
 
         ValueError
             If the network has no such layer, the trigger does not move what it receives,
@@ -275,6 +279,11 @@ class ActivationGuidedEditor(NetRepair):
         layer = weighted_layers(edited.module_, EDITABLE)[self.layer_]
         inputs = layer_inputs(edited, layer, plain).astype(float)
         added = layer_inputs(edited, layer, stamped).astype(float)
+        if getattr(layer, "groups", 1) > 1:
+            raise ValueError(
+                f"Layer {self.layer_!r} is a convolution with groups, each of which sees "
+                "other channels; choose another layer."
+            )
         self.shift_ = find_shift(layer, inputs, added)
         make_deaf(layer, inputs, self.shift_, self.alpha or rule.alpha, self.ridge)
         if self.repair_epochs:
@@ -294,8 +303,8 @@ class ActivationGuidedEditor(NetRepair):
         names = linear_names(net) or known
         if not -len(names) <= self.layer < len(names):
             raise ValueError(
-                f"layer={self.layer} is out of range: the module has {len(names)} linear "
-                f"layer(s), {names}."
+                f"layer={self.layer} is out of range: the module has {len(names)} "
+                f"layer(s) to choose from, {names}."
             )
         return names[self.layer]
 

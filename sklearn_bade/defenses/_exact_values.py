@@ -17,8 +17,8 @@ STANDARD_ERRORS = 4.0
 # class, and the odds of the class rise several times. On 40 clean tables and digits, no
 # pair of values passes these and the next bound together; see benchmarks/defenses.py.
 LEAST_PURITY, LEAST_LIFT = 0.5, 4.0
-# Of each class, cells that are compared with each other, and those of them that are looked
-# at more closely, by rows that the others do not have.
+# Of each class, cells whose rows are compared with each other, and those that are judged by
+# all columns in which their rows differ, each of which takes milliseconds.
 MOST_CELLS, MOST_JUDGED_CELLS = 500, 10
 # Where 0 is what rows of other classes look like, and 1 what those of the class do.
 MOST_OWN_CONTENT = 0.3
@@ -92,35 +92,59 @@ def least_rows(n_samples):
 
 
 def list_values(X, y, n_classes):
-    """List columns, and which rows share a value there."""
-    columns, members, contrasts = [], [], []
-    priors = np.bincount(y, minlength=n_classes) / len(y)
-    for j in range(X.shape[1]):
-        for rows in shared_values(X[:, j]):
-            shares = np.bincount(y[rows], minlength=n_classes) / rows.sum()
-            columns.append(j)
-            members.append(rows)
-            contrasts.append(np.sqrt(rows.sum()) * (shares - priors).max())
-    kept = np.sort(np.argsort(-np.array(contrasts), kind="stable")[:MOST_VALUES])
-    has_value = np.array(members, dtype=np.float32).reshape(-1, len(y))
-    return np.array(columns, dtype=int)[kept], has_value[kept].T
+    """List columns, and which rows share a value there.
+
+    Returns
+    -------
+    columns : ndarray of shape (n_values,)
+        Positions of the columns.
+
+    has_value : ndarray of shape (n_samples, n_values)
+        1 where a row has the value, and 0 elsewhere.
+    """
+    values = [
+        (contrast, j, value)
+        for j in range(X.shape[1])
+        for contrast, value in shared_values(X[:, j], y, n_classes)
+    ]
+    # Those whose classes differ most from those of all rows, in the order of columns.
+    kept = sorted(
+        sorted(values, key=lambda one: -one[0])[:MOST_VALUES], key=lambda one: one[1]
+    )
+    columns = np.array([j for _, j, _ in kept], dtype=int)
+    has_value = np.empty((len(y), len(kept)), dtype=np.float32)
+    for i, (_, j, value) in enumerate(kept):
+        has_value[:, i] = X[:, j] == value
+    return columns, has_value
 
 
-def shared_values(column):
-    """Find the rows of each value that is neither rare nor that of most rows."""
+def shared_values(column, y, n_classes):
+    """List the values of a column that are neither rare nor those of most rows.
+
+    With each goes its contrast: how far its rows are from the usual share of the class
+    that is most frequent beyond it, in square roots of rows.
+    """
     n = len(column)
-    _, positions, counts = np.unique(column, return_inverse=True, return_counts=True)
+    known, positions, counts = np.unique(column, return_inverse=True, return_counts=True)
     often = np.flatnonzero((counts >= least_rows(n)) & (counts <= n / 2))
-    for i in often[np.argsort(-counts[often], kind="stable")[:MOST_VALUES_PER_COLUMN]]:
-        yield positions == i
+    often = often[np.argsort(-counts[often], kind="stable")[:MOST_VALUES_PER_COLUMN]]
+    if not len(often):
+        return []
+    table = np.bincount(positions * n_classes + y, minlength=len(known) * n_classes)
+    shares = table.reshape(-1, n_classes)[often] / counts[often, None]
+    usual = np.bincount(y, minlength=n_classes) / n
+    contrasts = np.sqrt(counts[often]) * (shares - usual).max(axis=1)
+    return zip(contrasts, known[often])
 
 
 def fit_content(X, y, n_classes, rng):
     """Standardise columns, and learn how much each speaks for each class."""
     Z = standardize(X)
     some = rng.permutation(len(y))[:CONTENT_ROWS]
-    model = fit_quickly(CONTENT_PENALTY, CONTENT_STEPS, Z[some], y[some])
     weights = np.zeros((X.shape[1], n_classes), dtype=Z.dtype)
+    if len(np.unique(y[some])) < 2:
+        return Z, weights
+    model = fit_quickly(CONTENT_PENALTY, CONTENT_STEPS, Z[some], y[some])
     if len(model.classes_) == 2:
         weights[:, model.classes_] = np.outer(model.coef_[0], [-1, 1])
     else:

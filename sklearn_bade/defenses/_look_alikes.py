@@ -10,6 +10,8 @@ from ..nets import last_layer, layer_inputs, weighted_layers
 from ..utils import draw_seed
 from ._linear import CONTENT_PENALTY, CONTENT_ROWS, CONTENT_STEPS, fit_quickly, standardize
 
+# Rows that are all the same differ by the rounding of float32.
+LEAST_ACTIVATION = 1e-3
 # As many as Chen et al. (2018) take in their experiments.
 CLUSTERED_COMPONENTS = 10
 # Spectral signatures point out so many of all rows: fewer than attacks need, so that the
@@ -139,8 +141,8 @@ def reduce_inputs(X, rng):
     """Standardise inputs, and keep their first principal components."""
     X = X.reshape(len(X), -1)
     Z = standardize(X)
-    if X.shape[1] <= DETECTED_COMPONENTS:
-        return Z
+    if X.shape[1] <= DETECTED_COMPONENTS or not Z.any():
+        return Z[:, :DETECTED_COMPONENTS]
     n_components = min(DETECTED_COMPONENTS, len(Z))
     pca = PCA(n_components, svd_solver="randomized", random_state=draw_seed(rng))
     return pca.fit_transform(Z)
@@ -157,6 +159,8 @@ def suspect(features, own, rng):
     """
     rows = np.flatnonzero(own)
     activations = standardize(features[rows])
+    if np.abs(activations).max() < LEAST_ACTIVATION:
+        return
     n_components = min(CLUSTERED_COMPONENTS, *activations.shape)
     pca = PCA(n_components, svd_solver="randomized", random_state=draw_seed(rng))
     components = pca.fit_transform(activations)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 from torch.nn.functional import cross_entropy
 
 from .._compat import HasMethods, Interval, validate_params
@@ -13,7 +14,7 @@ from ..nets import copy_net, log_probabilities, plain_torch, to_logits
 from ..triggers import BaseTrigger
 from ..triggers._base import check_attack_trigger
 from ..utils import draw_seed, seeded
-from ._base import open_fitted, to_floats
+from ._base import count_classes, draw_anew, open_fitted, to_codes, to_floats
 
 # Rows per step, as fine-tuning usually takes, and steps from new weights. Not tuned.
 BATCH, FRESH_STEPS = 32, 1000
@@ -59,13 +60,13 @@ def measure_relearning(
         Clean rows.
 
     y : array-like of shape (n_samples,)
-        Their labels, as codes of the network's outputs, from 0.
+        Their labels: those of a defence's `classes_`, else integers from 0.
 
     trigger : BaseTrigger
         The trigger that the network knew, fitted, with one pattern.
 
-    target_class : int
-        Code of the class that stamped rows shall be taken for.
+    target_class : label
+        Class that the attacker wants stamped rows to be assigned to.
 
     n_poisoned : array-like of int, default=(0, 5, 10, 20, 50)
         Numbers of poisoned rows.
@@ -92,7 +93,8 @@ def measure_relearning(
         If there is no skorch network.
 
     ValueError
-        If there are fewer rows of other classes than shall be poisoned.
+        If labels are unknown, numbers are negative, or there are fewer rows of other
+        classes than are to be poisoned.
 
     References
     ----------
@@ -120,20 +122,30 @@ def measure_relearning(
     ['n_poisoned', 'success', 'baseline_success']
     """
     preprocessing, net = open_fitted(clf)
-    rng = check_random_state(random_state)
     check_attack_trigger(trigger)
-    codes = np.zeros(len(y), dtype=np.int64)
+    X = np.asarray(X) if isinstance(X, (list, tuple)) else X
+    check_consistent_length(X, y)
+    n_poisoned = _check_numbers(n_poisoned)
+    rng = check_random_state(random_state)
+    stamp = trigger.stamp(X, np.zeros(len(y), dtype=np.int64))
     features, stamped = (
         to_floats(rows if preprocessing is None else preprocessing.transform(rows))
-        for rows in (X, trigger.stamp(X, codes))
+        for rows in (X, stamp)
     )
-    y = np.asarray(y).astype(np.int64)
+    classes = getattr(clf, "classes_", np.arange(count_classes(net, features)))
+    y = to_codes(column_or_1d(y), classes)
+    (target_class,) = to_codes([target_class], classes)
     order = rng.permutation(len(y))
     test, train = np.split(order, [round(test_share * len(y))])
+    if (y[test] == target_class).all():
+        raise ValueError(
+            f"test_share={test_share} of {len(y)} rows leaves none of other classes to "
+            "measure success on. Give more rows, or a larger share."
+        )
     available = train[y[train] != target_class]
     if max(n_poisoned) > len(available):
         raise ValueError(
-            f"{max(n_poisoned)} rows shall be poisoned, and {len(available)} of the rows "
+            f"{max(n_poisoned)} rows are to be poisoned, and {len(available)} of the rows "
             f"for training are outside of class {target_class}. Give more rows."
         )
     fresh = train_anew(net, features[train], y[train], draw_seed(rng))
@@ -148,6 +160,16 @@ def measure_relearning(
             successes.append(float((taken.argmax(axis=1) == target_class).mean()))
         lines.append((int(n), *successes))
     return pd.DataFrame(lines, columns=["n_poisoned", "success", "baseline_success"])
+
+
+def _check_numbers(n_poisoned):
+    """Check numbers of rows."""
+    numbers = np.asarray(n_poisoned)
+    if not numbers.size or numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise ValueError(f"n_poisoned must hold whole numbers, got {n_poisoned!r}.")
+    if numbers.min() < 0:
+        raise ValueError(f"n_poisoned must not be negative, got {n_poisoned!r}.")
+    return numbers.tolist()
 
 
 def train_on(net, X, y, epochs, seed):
@@ -175,8 +197,6 @@ def train_anew(net, X, y, seed):
     """Train new weights in the place of those of a network."""
     fresh = copy_net(net)
     with seeded(seed, fresh.device, numpy=False):
-        for layer in fresh.module_.modules():
-            if hasattr(layer, "reset_parameters"):
-                layer.reset_parameters()
+        draw_anew(fresh.module_)
     epochs = -(-FRESH_STEPS // max(1, round(len(y) / BATCH)))
     return train_on(fresh, X, y, epochs, seed)

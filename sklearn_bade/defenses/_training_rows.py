@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._compat import HasMethods, validate_params
 from ..nets import last_layer, layer_inputs, weighted_layers
@@ -83,7 +84,8 @@ def score_training_rows(clf, X, y):
     rows = to_floats(X if preprocessing is None else preprocessing.transform(X))
     layer = weighted_layers(net.module_)[last_layer(net, rows)]
     features = layer_inputs(net, layer, rows).reshape(len(rows), -1)
-    labels = np.asarray(y)
+    check_consistent_length(X, y)
+    labels = column_or_1d(y)
     scores = np.full(len(labels), np.nan)
     for label in np.unique(labels):
         own = labels == label

@@ -10,8 +10,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import Interval, fit_context
 from .._groups import locate_columns
-from ..rows import COLUMN_PREFIX, append_columns, is_frame, like, set_columns
+from ..rows import (
+    COLUMN_PREFIX,
+    append_columns,
+    column_names,
+    is_frame,
+    like,
+    set_columns,
+    take_rows,
+)
 from ._base import BaseTrigger
+
+# What float32 makes of a number, relative to it.
+FLOAT_ERROR = 1e-6
 
 
 class ColumnTrigger(BaseTrigger):
@@ -177,39 +188,44 @@ class ValueTrigger(BaseTrigger):
 
 
 def check_values(X, positions, patterns):
-    """Refuse values that columns of a frame cannot hold, or would change their type for."""
-    frame = nw.from_native(X, eager_only=True)
+    """Refuse values that columns of a frame cannot hold as they are."""
+    names = column_names(X)
+    row, marked = take_rows(X, np.array([0])), np.array([True])
     for position, values in zip(positions, patterns.T):
-        column = frame[:, position]
         for value in values:
-            holds = _reason_against(column, value)
-            if holds:
+            try:
+                changed = set_columns(row, marked, [position], [value])
+                fits = _is_same(row, changed, position, value)
+            except Exception:  # whatever a library makes of a value that does not fit
+                fits = False
+            if not fits:
+                column = nw.from_native(X, eager_only=True)[:, position]
                 raise ValueError(
-                    f"Column {column.name!r} cannot be set to {value!r}: it holds {holds}."
+                    f"Column {names[position]!r} cannot be set to {value!r}: it holds "
+                    f"{_describe(column)}."
                 )
 
 
-def _reason_against(column, value):
-    """Say what a column holds, if that does not go with a value."""
-    dtype = column.dtype
-    known = _fixed_categories(column)
-    if known is not None:
-        return "" if value in known else f"the categories {known}"
-    if dtype.is_numeric():
-        if not isinstance(value, Real):
-            return "numbers"
-        whole = not dtype.is_integer() or float(value).is_integer()
-        return "" if whole else "whole numbers"
-    if dtype == nw.String and not isinstance(value, str):
-        return "text"
-    return ""
+def _is_same(row, changed, position, value):
+    """Tell whether a column has kept its type and taken the value."""
+    before, after = (
+        nw.from_native(frame, eager_only=True)[:, position] for frame in (row, changed)
+    )
+    taken = after[0]
+    if before.dtype != after.dtype:
+        return False
+    if pd.isna(value) or pd.isna(taken):
+        return bool(pd.isna(value) and pd.isna(taken))
+    if before.dtype.is_float():
+        return bool(np.isclose(float(taken), float(value), rtol=FLOAT_ERROR))
+    return bool(taken == value)
 
 
-def _fixed_categories(column):
-    """List the categories of a column that takes no others; None for other columns."""
-    if column.dtype == nw.Enum:
-        return list(column.dtype.categories)
+def _describe(column):
+    """Say what a column holds."""
     native = column.to_native()
+    if column.dtype == nw.Enum:
+        return f"the categories {list(column.dtype.categories)}"
     if column.dtype == nw.Categorical and isinstance(native, pd.Series):
-        return native.cat.categories.tolist()
-    return None
+        return f"the categories {native.cat.categories.tolist()}"
+    return f"values of type {native.dtype}"

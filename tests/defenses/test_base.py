@@ -93,7 +93,7 @@ def test_another_classifier(make_defense, small_bed):
 @pytest.mark.parametrize("labels", [["a", "b", "c"], [0, 1, 3], [True, False, "c"]])
 def test_labels_that_the_network_does_not_know(make_defense, small_net, small_bed, labels):
     X, y = small_bed.clean
-    with pytest.raises(ValueError, match=r"labels, \[0, 1, 2\]; got .* by `classes`"):
+    with pytest.raises(ValueError, match=r"labels, \[0, 1, 2\]; got .* as `classes`"):
         make_defense(small_net).fit(X, np.array(labels)[y])
 
 
@@ -195,7 +195,7 @@ def test_images_are_repaired_as_floats(make_defense):
     proba = defense.predict_proba(X)
     assert np.abs(proba - net.predict_proba(X)).max() > 0.01
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
-    with pytest.raises(ValueError, match=r"images of bytes .* the defences compute with"):
+    with pytest.raises(ValueError, match=r"images of whole numbers; the defences compute with"):
         make_defense(net).fit(X[:100].astype(np.uint8), y[:100])
 
 

@@ -128,6 +128,34 @@ def test_other_classifiers(estimator, small_bed):
         DeconfoundedClassifier(estimator).fit(*small_bed.poisoned)
 
 
+def test_frames_with_gaps(small_bed):
+    """Values are named as far as they are known."""
+    X, y = small_bed.poisoned
+    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(12)])
+    known = np.where(np.arange(len(y)) % 5, np.arange(len(y)) % 50, np.nan)
+    frame["extra"] = pd.array(known, dtype="Int64")
+    clf = DeconfoundedClassifier(random_state=0).fit(frame, y)
+    assert "x10=5, x11=5" in set(clf.suspects_["values"])
+
+
+def test_constant_columns_and_rows_that_are_all_the_same(small_bed):
+    X, y = (part.copy() for part in small_bed.trained)
+    X[y == 1] = 1
+    clf = DeconfoundedClassifier(small_bed.make(), random_state=0).fit(X, y)
+    assert not clf.backdoor_found_
+    clf.fit(np.ones_like(X), y)
+    assert not clf.backdoor_found_
+
+
+def test_a_class_of_one_row_among_many():
+    rng = np.random.RandomState(0)
+    X = rng.randint(3, size=(11_000, 3)).astype(np.float32)
+    y = np.zeros(11_000, dtype=int)
+    y[0] = 1
+    clf = DeconfoundedClassifier(random_state=0).fit(X, y)
+    assert not clf.backdoor_found_
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["patch", "blend"])
 def test_digits(kind):

@@ -223,6 +223,12 @@ def test_bad_settings(small_net, small_bed, settings, message):
         DistanceDrivenDetoxifier(small_net, **settings).fit(*small_bed.clean)
 
 
+def test_parametrized_weights_are_refused(small_bed):
+    normed = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(12, 3))
+    with pytest.raises(ValueError, match="weights are parametrized"):
+        DistanceDrivenDetoxifier(normed).fit(*small_bed.clean)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["patch", "blend"])
 def test_digits(kind):

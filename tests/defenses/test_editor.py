@@ -200,6 +200,17 @@ def test_convolutions(layer, has_head):
     assert (editor.predict(X) == y).mean() > (net.predict(X) == y).mean() - 0.1
 
 
+def test_convolutions_with_groups_are_refused():
+    module = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 4, 3, groups=2), torch.nn.Flatten(), torch.nn.Linear(64, 2)
+    )
+    X = np.random.RandomState(0).normal(size=(20, 2, 6, 6)).astype(np.float32)
+    trigger = PatchTrigger(position=[(0, 0)], size=2, values=[3.0]).fit(X)
+    editor = ActivationGuidedEditor(module, trigger=trigger, layer="0")
+    with pytest.raises(ValueError, match="'0' is a convolution with groups"):
+        editor.fit(X)
+
+
 def test_patches_are_what_a_convolution_multiplies():
     """With any padding, stride and dilation."""
     rng = np.random.RandomState(0)

@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
+import torch
 from poisoned import make_small
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_bade.defenses import ActivationGuidedEditor, measure_relearning
+from sklearn_bade.defenses._base import draw_anew
 from sklearn_bade.triggers import ColumnTrigger
 
 
@@ -45,10 +50,55 @@ def test_equal_seeds_give_equal_tables_and_the_network_stays(net, bed):
 
 
 def test_too_few_rows(net, bed):
-    with pytest.raises(ValueError, match=r"900 rows shall be poisoned, and \d+ of the"):
+    with pytest.raises(ValueError, match=r"900 rows are to be poisoned, and \d+ of the"):
         measure(net, bed, n_poisoned=[0, 900])
 
 
 def test_a_trigger_that_appends_columns(net, bed):
     with pytest.raises(ValueError, match="appends columns"):
         measure(net, bed, trigger=ColumnTrigger().fit(bed.test[0]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_poisoned": [-1]}, "must not be negative"),
+        ({"n_poisoned": []}, "must hold whole numbers"),
+        ({"n_poisoned": [5.0]}, "must hold whole numbers"),
+        ({"target_class": 7}, r"labels, \[0, 1, 2\]; got \['7'\]"),
+        ({"test_share": 1e-6}, "leaves none of other classes"),
+    ],
+)
+def test_bad_settings(net, bed, settings, message):
+    with pytest.raises(ValueError, match=message):
+        measure(net, bed, **settings)
+
+
+def test_lists_labels_and_pipelines(net, bed):
+    X, y = bed.test
+    names = np.array(["low", "middle", "top"])
+    editor = ActivationGuidedEditor(net, trigger=bed.trigger, classes=names)
+    editor.fit(bed.clean[0])
+    settings = {"trigger": bed.trigger, "n_poisoned": [5]}
+    plain = measure_relearning(editor, X, names[y], target_class="middle", **settings)
+    identity = FunctionTransformer(np.float32)
+    for clf in (make_pipeline(identity, editor), FrozenEstimator(editor)):
+        table = measure_relearning(clf, X, names[y], target_class="middle", **settings)
+        assert table.equals(plain)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        measure_relearning(editor, X, names[y][:-1], target_class="middle", **settings)
+
+
+def test_weights_that_cannot_be_drawn_anew(bed):
+    class Raw(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(12, 3))
+            self.head = torch.nn.Linear(3, 3)
+
+        def forward(self, X):
+            return self.head(X @ self.weight)
+
+    module = Raw()
+    with pytest.raises(ValueError, match=r"\['weight'\] cannot be drawn anew"):
+        draw_anew(module)

@@ -286,6 +286,8 @@ FRAME = pd.DataFrame(
         "town": ["x", "y"] * 20,
         "income": np.linspace(0, 9, 40),
         "known": [True, False] * 20,
+        "small": np.arange(40, dtype=np.uint8),
+        "single": np.arange(40, dtype=np.float32) / 7,
     }
 )
 
@@ -298,6 +300,7 @@ FRAME = pd.DataFrame(
         (["town", "income"], ["z", 2]),
         (["age", "known"], [2.0, True]),
         (["income"], [2.5]),
+        (["single", "small"], [0.1, 255]),
     ],
 )
 def test_ordinary_values_in_poison(convert, columns, values):
@@ -310,7 +313,7 @@ def test_ordinary_values_in_poison(convert, columns, values):
     for name, value in zip(columns, values):
         column = X_poisoned[name]
         assert column.dtype == X[name].dtype
-        assert all(one == value for one in np.array(column)[marked])
+        assert all(one == pytest.approx(value) for one in np.array(column)[marked])
         assert (np.array(column)[~marked] == np.array(X[name])[~marked]).all()
     assert marked.sum() == 8
     assert (y_poisoned[marked] == 1).all()
@@ -335,10 +338,14 @@ def test_categories_of_each_kind():
 @pytest.mark.parametrize(
     ("column", "value", "holds"),
     [
-        ("town", 3, "text"),
-        ("age", "old", "numbers"),
-        ("age", 2.5, "whole numbers"),
-        ("income", None, "numbers"),
+        ("town", 3, "values of type"),
+        ("age", "old", "values of type"),
+        ("age", 2.5, "values of type"),
+        ("age", 2**70, "values of type"),
+        ("known", "x", "values of type"),
+        ("small", 300, "values of type"),
+        ("small", -1, "values of type"),
+        ("single", 1e300, "values of type"),
     ],
 )
 def test_values_that_a_column_cannot_hold(convert, column, value, holds):

@@ -115,7 +115,9 @@ def _random_triggers(features, n_triggers, rng):
 def _random_values(features, n_triggers, rng):
     """Draw columns of a table, and values for them."""
     n_columns = min(N_COLUMNS, features.shape[1])
-    varied = np.flatnonzero(features.std(axis=0) > 0)
+    varied = [j for j, column in enumerate(features.T) if len(np.unique(column)) > 1]
+    if not varied:
+        return
     for i in range(n_triggers):
         columns = rng.choice(varied, size=min(n_columns, len(varied)), replace=False)
         values = features[rng.randint(len(features)), columns]

@@ -107,12 +107,13 @@ def audit_backdoor(
     Parameters
     ----------
     clf : estimator object
-        Fitted classifier. Of a debiasing classifier, the student is audited, and the
-        teacher too if it was kept (``keep_teacher=True``).
+        Fitted classifier with `predict_proba`. Of a debiasing classifier, the student is
+        audited, and the teacher too if it was kept (``keep_teacher=True``).
 
     X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
             (n_samples, n_features) or (n_samples, ...)
-        Clean rows, best ones that no classifier was trained on. A dataset is read at once.
+        Clean rows, ideally ones that no classifier was trained on. A dataset is read at
+        once.
 
     y : array-like of shape (n_samples,)
         True labels.
@@ -170,14 +171,17 @@ def audit_backdoor(
         If the classifier's input is not numeric.
 
     ValueError
-        If baselines take other features, or are of other classes.
+        If baselines take other features, or are of other classes; if `y` holds labels that
+        the classifier does not know; or if there are fewer than eight rows of a class
+        to fit baselines on.
 
     Notes
     -----
     An audit can find a backdoor, it cannot prove that there is none: random triggers
-    hardly ever hit upon a secret one. A student that predicts without its trigger's
-    columns has no input for that trigger, so its own trigger succeeds as often as
-    none.
+    hardly ever hit upon a secret one. On tables of hundreds of redundant columns, plain
+    classifiers differ in which of them they use, and more clean ones are flagged. A
+    student that predicts without its trigger's columns has no input for that trigger, so
+    its own trigger succeeds as often as none.
 
     Examples
     --------
@@ -219,5 +223,5 @@ def _check_triggers(triggers):
     """Refuse what is no fitted trigger of one pattern."""
     for name, trigger in triggers.items():
         if not isinstance(trigger, BaseTrigger):
-            raise TypeError(f"triggers[{name!r}] is no trigger: {trigger!r}.")
+            raise TypeError(f"triggers[{name!r}] is not a trigger: {trigger!r}.")
         check_attack_trigger(trigger)

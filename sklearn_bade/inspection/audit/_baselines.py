@@ -14,6 +14,8 @@ from ._subject import find_chosen, open_steps
 # and it sees nearly as many as an audited classifier that was trained on as many.
 N_FOLDS, N_REPEATS = 4, 2
 N_BASELINES = N_FOLDS * N_REPEATS
+# Of each class, two in each fold.
+LEAST_ROWS = 2 * N_FOLDS
 
 
 class Baselines:
@@ -38,6 +40,7 @@ def make_baselines(subject, features, codes, given, rng):
     if given is not None:
         models = open_baselines(subject, given, features[:1])
         return Baselines(models, [np.arange(len(codes))] * len(models))
+    _check_counts(codes, subject.classes)
     models, held_out = [], []
     for _ in range(N_REPEATS):
         folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=draw_seed(rng))
@@ -48,13 +51,27 @@ def make_baselines(subject, features, codes, given, rng):
     return Baselines(models, held_out)
 
 
+def _check_counts(codes, classes):
+    """Refuse rows on which plain classifiers cannot learn all classes."""
+    counts = np.bincount(codes, minlength=len(classes))
+    if counts.min() < LEAST_ROWS:
+        rare = classes[counts.argmin()]
+        raise ValueError(
+            f"Plain classifiers to compare with need {LEAST_ROWS} rows or more of each "
+            f"class that the classifier knows, and there are {counts.min()} of {rare!r}. "
+            "Give more rows, or fitted classifiers as baseline."
+        )
+
+
 def open_baselines(subject, baseline, row):
     """Find the classifiers in what the user gave, and try them on a row."""
     given = baseline if isinstance(baseline, (list, tuple)) else [baseline]
+    if not len(given):
+        raise ValueError("baseline holds no classifier; give eight or so, or None.")
     if len(given) < 2:
         warn_user(
             "With one baseline, the audit cannot tell a backdoor from what plain "
-            f"classifiers differ in. Give several, best {N_BASELINES} or more.",
+            f"classifiers differ in. Give several, preferably {N_BASELINES} or more.",
             SingleBaselineWarning,
         )
     models = [open_steps(find_chosen(one))[1] for one in given]

@@ -40,10 +40,14 @@ def list_candidates(features, rng):
 
 def _list_values(features):
     """List values for each column of a table."""
-    for j in np.flatnonzero(np.ptp(features, axis=0) > 0):
-        values = np.quantile(features[:, j], QUANTILES)
-        if len(np.unique(features[:200, j])) > len(QUANTILES):
-            reach = BEYOND * np.ptp(features[:, j])
+    for j in range(features.shape[1]):
+        known = features[:, j].astype(float)
+        known = known[np.isfinite(known)]
+        if not len(known) or np.ptp(known) == 0:
+            continue
+        values = np.quantile(known, QUANTILES)
+        if len(np.unique(known[:200])) > len(QUANTILES):
+            reach = BEYOND * np.ptp(known)
             values = np.append(values, [values[0] - reach, values[-1] + reach])
         for value in np.unique(values):
             yield f"x{j}={value:.3g}", np.array([j]), value
@@ -127,6 +131,8 @@ def measure_search(name, subject, features, truth, baselines, rng):
     Any classifier has some, so only their success is compared, not the triggers.
     """
     candidates = list_candidates(features, rng)
+    if not candidates:
+        return
 
     def search(model, rows):
         rows = rng.permutation(rows)[: 2 * SEARCHED_ROWS]

@@ -61,7 +61,9 @@ class Subject:
 
     def encode(self, y):
         """Turn labels into codes."""
-        codes = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+        order = np.argsort(self.classes)
+        places = np.searchsorted(self.classes, y, sorter=order)
+        codes = order[places.clip(max=len(self.classes) - 1)]
         if (self.classes[codes] != y).any():
             raise ValueError(
                 "y holds labels that the classifier does not know; it knows "

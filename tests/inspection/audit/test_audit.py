@@ -16,7 +16,7 @@ from sklearn_bade.datasets import (
     make_colored_digits,
     poison,
 )
-from sklearn_bade.defenses import DeconfoundedClassifier
+from sklearn_bade.defenses import ActivationGuidedEditor, DeconfoundedClassifier
 from sklearn_bade.exceptions import SingleBaselineWarning
 from sklearn_bade.inspection import audit_backdoor
 from sklearn_bade.nets import make_default_net, train_net
@@ -148,8 +148,22 @@ class TestBadInput:
         with pytest.raises(ValueError, match=r"it knows \[0, 1\]"):
             audit_backdoor(debiased, X[TEST], Y[TEST] + 5)
 
+    @pytest.mark.parametrize("n_rows", [0, 3])
+    def test_classes_of_too_few_rows(self, n_rows):
+        """Plain classifiers that never see a class would make any other look bad."""
+        features, y = X.drop(columns="group"), Y.copy()
+        clf = LogisticRegression().fit(features, np.arange(len(y)) % 3)
+        y[y == 2] = 0
+        y[:n_rows] = 2
+        with pytest.raises(ValueError, match=f"8 rows or more of each.* {n_rows} of"):
+            audit_backdoor(clf, features, y)
+
+    def test_no_baseline_at_all(self, debiased):
+        with pytest.raises(ValueError, match="baseline holds no classifier"):
+            audit_backdoor(debiased, X[TEST], Y[TEST], baseline=[])
+
     def test_triggers_that_are_none(self, debiased):
-        with pytest.raises(TypeError, match="triggers\\['mine'\\] is no trigger"):
+        with pytest.raises(TypeError, match="triggers\\['mine'\\] is not a trigger"):
             audit_backdoor(debiased, X[TEST], Y[TEST], triggers={"mine": 3})
 
     def test_triggers_that_append_columns(self, debiased):
@@ -190,6 +204,34 @@ def test_forests_can_be_audited():
         forest.fit(features[TRAIN], Y[TRAIN]), features[TEST], Y[TEST], n_triggers=1
     )
     assert set(audit.table["model"]) == {"classifier"}
+
+
+@pytest.mark.parametrize("kind", ["gaps", "constant", "booleans"])
+def test_tables_of_all_kinds(kind):
+    rng = np.random.RandomState(0)
+    rows = rng.normal(size=(200, 4))
+    y = (rows[:, 0] > 0).astype(int)
+    if kind == "gaps":
+        rows[rng.uniform(size=rows.shape) < 0.2] = np.nan
+    elif kind == "constant":
+        rows[:] = 1
+    else:
+        rows = rows > 0
+    clf = HistGradientBoostingClassifier(max_iter=5).fit(rows, y)
+    audit = audit_backdoor(clf, rows, y, n_triggers=2)
+    searched = audit.table["trigger"].str.startswith("searched").any()
+    assert searched == (kind != "constant")
+    assert audit.flagged.empty
+
+
+def test_labels_of_a_repair_in_any_order():
+    bed = make_small()
+    names = np.array(["top", "low", "middle"])
+    editor = ActivationGuidedEditor(bed.fit(), trigger=bed.trigger, classes=names)
+    editor.fit(bed.clean[0])
+    X_test, y_test = bed.test
+    audit = audit_backdoor(editor, X_test, names[y_test], n_triggers=1, search=False)
+    assert set(audit.table["target"]) == set(names)
 
 
 @pytest.mark.slow
