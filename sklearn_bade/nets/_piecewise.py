@@ -63,12 +63,21 @@ class PiecewiseLinearNet(torch.nn.Module):
         self.register_buffer("starts", torch.tensor(edges[:, :-1]))
         self.register_buffer("slopes", torch.tensor(slopes))
         width = int(np.clip(MOST_NUMBERS // len(measured), LEAST_WIDTH, MOST_WIDTH))
-        bound = n_pieces**-0.5  # as torch draws weights of a linear layer
-        shape = len(measured), n_pieces, width
-        self.maps = torch.nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-        drawn = torch.empty(len(measured), 1, width).uniform_(-bound, bound)
-        self.biases = torch.nn.Parameter(drawn)
+        self.maps = torch.nn.Parameter(torch.empty(len(measured), n_pieces, width))
+        self.biases = torch.nn.Parameter(torch.empty(len(measured), 1, width))
+        self.reset_parameters()
         self.mix = torch.nn.Linear(len(measured) * width, n_out, bias=False)
+
+    @torch.no_grad()
+    def reset_parameters(self):
+        """Draw the weights of the pieces, as torch draws those of a linear layer.
+
+        Its layers draw their own.
+        """
+        if self.n_measured:
+            bound = self.maps.shape[1] ** -0.5
+            self.maps.uniform_(-bound, bound)
+            self.biases.uniform_(-bound, bound)
 
     def forward(self, X):
         """Compute logits."""

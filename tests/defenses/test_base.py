@@ -195,7 +195,9 @@ def test_images_are_repaired_as_floats(make_defense):
     proba = defense.predict_proba(X)
     assert np.abs(proba - net.predict_proba(X)).max() > 0.01
     np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
-    with pytest.raises(ValueError, match=r"images of whole numbers; the defences compute with"):
+    with pytest.raises(
+        ValueError, match=r"images of whole numbers; the defences compute with"
+    ):
         make_defense(net).fit(X[:100].astype(np.uint8), y[:100])
 
 

@@ -114,3 +114,16 @@ def test_layers_are_defined_in_the_order_in_which_they_run():
     names = list(weighted_layers(net.module_))
     assert last_layer(net, X) == names[-1]
     assert names[0] == "first"
+
+
+def test_weights_can_be_drawn_anew():
+    X = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    net = make(X)
+    before = {name: value.clone() for name, value in net.named_parameters()}
+    for layer in net.modules():
+        if hasattr(layer, "reset_parameters"):
+            layer.reset_parameters()
+    assert not any(torch.equal(before[n], value) for n, value in net.named_parameters())
+    bound = net.maps.shape[1] ** -0.5
+    assert net.maps.abs().max() <= bound
+    assert net.biases.abs().max() <= bound
