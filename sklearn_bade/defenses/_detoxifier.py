@@ -26,8 +26,8 @@ from ._base import TOLERATED_ERROR, NetRepair, draw_anew
 
 MOMENTUM = 0.9  # as in the released code
 # Chosen, like the defaults below, on splits of the training rows of Adult and MEPS and on
-# digits, seeds 0-2, with 200 clean rows; see benchmarks/detoxification.py. New weights need
-# half of the steps.
+# digits, seeds 0-2, with 200 clean rows; see benchmarks/defenses.py. New weights need half
+# of the steps.
 GRADIENT_STEPS, FRESH_STEPS = 2000, 1000
 # Mixtures of rows let a few rows go further; rows as they are keep what batch
 # normalisation sees, so every other batch is left alone.
@@ -426,7 +426,7 @@ class _Task:
         train = train_anew if start == "fresh" else move_away
         with seeded(seed, moved.device, numpy=False), plain_torch():
             train(moved, X, *targets, sphere, start, epochs, n_batches, settings)
-        renew_statistics(moved.module_, X)
+            renew_statistics(moved.module_, X)
         moved.module_.eval()
         return moved, float(sphere.distance().detach() / sphere.diameter)
 

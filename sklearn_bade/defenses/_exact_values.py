@@ -59,7 +59,7 @@ def find_cells(X, y, n_classes, rng):
     """
     X = X.reshape(len(X), -1)
     columns, has_value = list_values(X, y, n_classes)
-    if not len(columns):
+    if not len(columns) or len(np.unique(y)) < 2:
         return []
     Z, weights = fit_content(X, y, n_classes, rng)
     found = []
@@ -203,10 +203,7 @@ class _Pairs:
         pure = np.triu(one_each & (self.n_own >= least))
         pure &= (self.lowest_purity >= LEAST_PURITY) & (self.lift >= LEAST_LIFT)
         foreign = pure & (self.own_content <= MOST_OWN_CONTENT)
-        listed = self._clearest(k, pure) + self._clearest(k, foreign)
-        return list(
-            {tuple(cell.columns) + (cell.n_rows,): cell for cell in listed}.values()
-        )
+        return self._clearest(k, pure) + self._clearest(k, foreign)
 
     def _clearest(self, k, chosen):
         """List some of the chosen cells."""

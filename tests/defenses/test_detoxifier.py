@@ -159,6 +159,26 @@ def test_batch_normalisation(small_bed):
     assert normalised[1].momentum == 0.1
 
 
+def test_dropout_before_normalisation_draws_by_the_seed(small_bed):
+    """What is drawn when statistics are renewed is seeded as well."""
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Linear(12, 8), torch.nn.Dropout(), torch.nn.BatchNorm1d(8)
+    )
+    module = torch.nn.Sequential(module, torch.nn.Linear(8, 3))
+    X, y = small_bed.clean
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    probas = [
+        DistanceDrivenDetoxifier(module, epochs=2, eps=9.0, **ALONE)
+        .fit(X, y)
+        .predict_proba(X)
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*probas)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_class_without_clean_rows(small_net, small_bed):
     X, y = small_bed.clean
     with pytest.raises(ValueError, match=r"two clean rows.*fewer of class 1"):

@@ -84,3 +84,8 @@ def test_images_and_constant_columns():
     (cell,) = find(X, y)
     assert cell.columns == [8]
     assert np.flatnonzero(cell.rows).tolist() == marked.tolist()
+
+
+def test_rows_of_one_class():
+    X, _ = make_table(np.random.RandomState(0))
+    assert find_cells(X, np.ones(len(X), dtype=int), 2, np.random.RandomState(0)) == []
