@@ -98,11 +98,13 @@ def audit_backdoor(
 ):
     """Look for a backdoor in a fitted classifier, by attacks on it and on plain ones.
 
-    Nothing is planted. The attacks are a debiaser's own trigger, random triggers that
-    set some features to values of another row (or paint patches on images) or blend a
-    pattern into all of them, and triggers of your own. For each of them and each class,
-    success is the share of stamped rows of other classes that are taken for the class. Any
-    classifier yields to some of that, so plain classifiers are attacked in the same way.
+    Without its trigger, a backdoor is found only if one or two values, or a patch, give it
+    away: that nothing is flagged shows little. Nothing is planted. The attacks are a
+    debiaser's own trigger, random triggers that set some features to values of another row
+    (or paint patches on images) or blend a pattern into all of them, triggers that a
+    search finds, and triggers of your own. For each of them and each class, success is the
+    share of stamped rows of other classes that are taken for the class. Any classifier
+    yields to some of that, so plain classifiers are attacked in the same way.
 
     Parameters
     ----------
