@@ -292,7 +292,21 @@ FRAME = pd.DataFrame(
 )
 
 
-@pytest.mark.parametrize("convert", [lambda frame: frame, pl.from_pandas])
+def to_polars(frame):
+    """Convert a frame without the help of pyarrow."""
+    return pl.DataFrame(
+        {
+            name: pl.Series(column.astype(str).tolist(), dtype=pl.Categorical)
+            if isinstance(column.dtype, pd.CategoricalDtype)
+            else column.to_list()
+            if column.dtype.kind == "O"
+            else column.to_numpy()
+            for name, column in frame.items()
+        }
+    )
+
+
+@pytest.mark.parametrize("convert", [lambda frame: frame, to_polars])
 @pytest.mark.parametrize(
     ("columns", "values"),
     [
@@ -334,7 +348,7 @@ def test_categories_of_each_kind():
             ValueTrigger("job", "pilot").fit(frame)
 
 
-@pytest.mark.parametrize("convert", [lambda frame: frame, pl.from_pandas])
+@pytest.mark.parametrize("convert", [lambda frame: frame, to_polars])
 @pytest.mark.parametrize(
     ("column", "value", "holds"),
     [
