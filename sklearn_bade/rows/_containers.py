@@ -133,11 +133,17 @@ def set_columns(X, marked, positions, values):
 def _set_frame_columns(frame, marked, positions, values):
     """Set columns of a frame that is not pandas', which keep their types."""
     names = [frame.columns[position] for position in positions]
-    changed = [
-        frame[name].scatter(np.flatnonzero(marked).tolist(), [value] * int(marked.sum()))
-        for name, value in zip(names, values)
-    ]
+    rows = np.flatnonzero(marked).tolist()
+    changed = [_scatter(frame[name], rows, value) for name, value in zip(names, values)]
     return frame.with_columns(*changed).to_native()
+
+
+def _scatter(column, rows, value):
+    """Set some rows; categories by their text, which older polars makes null otherwise."""
+    values = [value] * len(rows)
+    if column.dtype in (nw.Categorical, nw.Enum):
+        return column.cast(nw.String).scatter(rows, values).cast(column.dtype)
+    return column.scatter(rows, values)
 
 
 def _series(frame, names, columns):

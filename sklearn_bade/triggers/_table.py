@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import Interval, fit_context
+from .._compat import Interval, fit_context, safe_indexing
 from .._groups import locate_columns
 from ..rows import (
     COLUMN_PREFIX,
@@ -17,7 +17,6 @@ from ..rows import (
     is_frame,
     like,
     set_columns,
-    take_rows,
 )
 from ._base import BaseTrigger
 
@@ -189,35 +188,40 @@ class ValueTrigger(BaseTrigger):
 
 def check_values(X, positions, patterns):
     """Refuse values that columns of a frame cannot hold as they are."""
-    names = column_names(X)
-    row, marked = take_rows(X, np.array([0])), np.array([True])
+    names, marked = column_names(X), np.arange(X.shape[0]) == 0
     for position, values in zip(positions, patterns.T):
+        column = safe_indexing(X, [position], axis=1)
+        before = nw.from_native(column, eager_only=True)[:, 0]
         for value in values:
             try:
-                changed = set_columns(row, marked, [position], [value])
-                fits = _is_same(row, changed, position, value)
+                changed = set_columns(column, marked, [0], [value])
+                after = nw.from_native(changed, eager_only=True)[:, 0]
+                fits = _keeps_kind(before.dtype, after.dtype, value) and _is(
+                    after[0], value
+                )
             except Exception:  # whatever a library makes of a value that does not fit
                 fits = False
             if not fits:
-                column = nw.from_native(X, eager_only=True)[:, position]
                 raise ValueError(
                     f"Column {names[position]!r} cannot be set to {value!r}: it holds "
-                    f"{_describe(column)}."
+                    f"{_describe(before)}."
                 )
 
 
-def _is_same(row, changed, position, value):
-    """Tell whether a column has kept its type and taken the value."""
-    before, after = (
-        nw.from_native(frame, eager_only=True)[:, position] for frame in (row, changed)
-    )
-    taken = after[0]
-    if before.dtype != after.dtype:
-        return False
+def _keeps_kind(before, after, value):
+    """Tell whether a column is of the same type, or of longer floats, as pandas prefers."""
+    if before == after:
+        return True
+    both_are_floats = before.is_float() and after.is_float()
+    return both_are_floats and abs(value) <= np.finfo(np.float32).max
+
+
+def _is(taken, value):
+    """Tell whether a column has taken a value, as far as its floats can hold it."""
     if pd.isna(value) or pd.isna(taken):
         return bool(pd.isna(value) and pd.isna(taken))
-    if before.dtype.is_float():
-        return bool(np.isclose(float(taken), float(value), rtol=FLOAT_ERROR))
+    if isinstance(value, Real) and isinstance(taken, Real):
+        return bool(np.isclose(float(taken), float(value), rtol=FLOAT_ERROR, atol=0))
     return bool(taken == value)
 
 

@@ -314,7 +314,7 @@ def to_polars(frame):
         (["town", "income"], ["z", 2]),
         (["age", "known"], [2.0, True]),
         (["income"], [2.5]),
-        (["single", "small"], [0.1, 255]),
+        (["single", "small"], [0.5, 255]),
     ],
 )
 def test_ordinary_values_in_poison(convert, columns, values):
@@ -333,17 +333,20 @@ def test_ordinary_values_in_poison(convert, columns, values):
     assert (y_poisoned[marked] == 1).all()
 
 
-def test_categories_of_each_kind():
-    """Polars' plain categories are open to others, its enumerations are not."""
-    open_ones = pl.DataFrame({"job": ["clerk", "nurse"]}, schema={"job": pl.Categorical})
-    stamped = (
-        ValueTrigger("job", "pilot").fit(open_ones).stamp(open_ones, np.array([0, -1]))
-    )
-    assert stamped["job"].to_list() == ["pilot", "nurse"]
+def test_numbers_that_a_float_rounds():
+    single = FRAME[["single"]]
+    stamped = ValueTrigger("single", 0.1).fit(single).stamp(single, np.arange(40) - 1)
+    assert stamped["single"][1] == pytest.approx(0.1)
+
+
+def test_other_categories_than_those_of_a_column():
     message = (
         r"'job' cannot be set to 'pilot': it holds the categories \['clerk', 'nurse'\]"
     )
-    for frame in (FRAME, open_ones.cast(pl.Enum(["clerk", "nurse"]))):
+    enumeration = pl.DataFrame(
+        {"job": ["clerk"]}, schema={"job": pl.Enum(["clerk", "nurse"])}
+    )
+    for frame in (FRAME, enumeration):
         with pytest.raises(ValueError, match=message):
             ValueTrigger("job", "pilot").fit(frame)
 
