@@ -129,16 +129,28 @@ def to_floats(X):
 
 def draw_anew(module):
     """Draw new weights for a module, in place."""
-    before = {name: value.detach().clone() for name, value in module.named_parameters()}
-    for layer in module.modules():
+    layers = dict(module.named_modules())
+    fixed = [
+        name
+        for name, _ in module.named_parameters()
+        if not hasattr(layers[name.rpartition(".")[0]], "reset_parameters")
+    ]
+    if fixed:
+        raise ValueError(
+            f"The module's parameters {fixed} cannot be drawn anew: the layers that own "
+            "them have no `reset_parameters`."
+        )
+    for layer in layers.values():
         if hasattr(layer, "reset_parameters"):
             layer.reset_parameters()
-    kept = [n for n, value in module.named_parameters() if torch.equal(value, before[n])]
-    if kept:
-        raise ValueError(
-            f"The module's parameters {kept} cannot be drawn anew: no layer of its own "
-            "resets them (`reset_parameters`)."
-        )
+
+
+def make_optimizer(net):
+    """Make a network's own optimizer, which has seen nothing yet."""
+    positional, named = net.get_params_for_optimizer(
+        "optimizer", list(net.module_.named_parameters())
+    )
+    return net.optimizer(*positional, **named)
 
 
 def is_bare(estimator):

@@ -22,7 +22,7 @@ from ..nets import (
     weighted_layers,
 )
 from ..utils import draw_seed, seeded, warn_user
-from ._base import TOLERATED_ERROR, NetRepair, draw_anew
+from ._base import TOLERATED_ERROR, NetRepair, draw_anew, make_optimizer
 
 MOMENTUM = 0.9  # as in the released code
 # Chosen, like the defaults below, on splits of the training rows of Adult and MEPS and on
@@ -461,10 +461,7 @@ def train_anew(moved, X, targets, answers, sphere, start, epochs, n_batches, set
     """Train new weights by the network's own optimizer."""
     module = moved.module_.train()
     draw_anew(module)
-    positional, named = moved.get_params_for_optimizer(
-        "optimizer", list(module.named_parameters())
-    )
-    optimizer = moved.optimizer(*positional, **named)
+    optimizer = make_optimizer(moved)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
     for rows in batches(len(X), epochs, n_batches, X.device, schedule):
         optimizer.zero_grad()

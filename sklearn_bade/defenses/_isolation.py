@@ -37,8 +37,8 @@ N_PLACES = 10
 # costs a fit.
 MOST_JUDGED = 3
 # Poison on tables and digits was taken for other classes by .78 and more, with .89 of the
-# confidence in ordinary rows, and spread over .60 of them and more. Natural groups that
-# were taken for others so often had up to 1.1 of the confidence, and spread over .49.
+# confidence in ordinary rows, and spread over .60 of them and more. Groups of clean data
+# that were taken for others so often had up to 1.1 of it, and spread over .49.
 LEAST_RELABELLED, LEAST_CONFIDENCE, LEAST_SPREAD = 0.75, 0.8, 0.55
 MOST_OWN_CONTENT = 0.4
 

@@ -14,7 +14,14 @@ from ..nets import copy_net, log_probabilities, plain_torch, to_logits
 from ..triggers import BaseTrigger
 from ..triggers._base import check_attack_trigger
 from ..utils import draw_seed, seeded
-from ._base import count_classes, draw_anew, open_fitted, to_codes, to_floats
+from ._base import (
+    count_classes,
+    draw_anew,
+    make_optimizer,
+    open_fitted,
+    to_codes,
+    to_floats,
+)
 
 # Rows per step, as fine-tuning usually takes, and steps from new weights. Not tuned.
 BATCH, FRESH_STEPS = 32, 1000
@@ -135,31 +142,37 @@ def measure_relearning(
     classes = getattr(clf, "classes_", np.arange(count_classes(net, features)))
     y = to_codes(column_or_1d(y), classes)
     (target_class,) = to_codes([target_class], classes)
-    order = rng.permutation(len(y))
-    test, train = np.split(order, [round(test_share * len(y))])
-    if (y[test] == target_class).all():
-        raise ValueError(
-            f"test_share={test_share} of {len(y)} rows leaves none of other classes to "
-            "measure success on. Give more rows, or a larger share."
-        )
+    test, train = _split(y, target_class, max(n_poisoned), test_share, rng)
     available = train[y[train] != target_class]
-    if max(n_poisoned) > len(available):
-        raise ValueError(
-            f"{max(n_poisoned)} rows are to be poisoned, and {len(available)} of the rows "
-            f"for training are outside of class {target_class}. Give more rows."
-        )
+    attacked = stamped[test][y[test] != target_class]
     fresh = train_anew(net, features[train], y[train], draw_seed(rng))
     seed, lines = draw_seed(rng), []
     for n in n_poisoned:
         rows, labels = features.copy(), y.copy()
         rows[available[:n]], labels[available[:n]] = stamped[available[:n]], target_class
-        successes = []
-        for start in (net, fresh):
-            taught = train_on(start, rows[train], labels[train], epochs, seed)
-            taken = log_probabilities(taught, stamped[test][y[test] != target_class])
-            successes.append(float((taken.argmax(axis=1) == target_class).mean()))
-        lines.append((int(n), *successes))
+        taught = (
+            train_on(o, rows[train], labels[train], epochs, seed) for o in (net, fresh)
+        )
+        taken = (log_probabilities(one, attacked).argmax(axis=1) for one in taught)
+        lines.append((n, *(float((codes == target_class).mean()) for codes in taken)))
     return pd.DataFrame(lines, columns=["n_poisoned", "success", "baseline_success"])
+
+
+def _split(y, target_class, most_poisoned, test_share, rng):
+    """Split rows into those that success is measured on, and those that are learned."""
+    test, train = np.split(rng.permutation(len(y)), [round(test_share * len(y))])
+    if (y[test] == target_class).all():
+        raise ValueError(
+            f"test_share={test_share} of {len(y)} rows leaves none of other classes to "
+            "measure success on. Give more rows, or a larger share."
+        )
+    n_others = int((y[train] != target_class).sum())
+    if most_poisoned > n_others:
+        raise ValueError(
+            f"{most_poisoned} rows are to be poisoned, and {n_others} of the rows for "
+            "training are of other classes than the target. Give more rows."
+        )
+    return test, train
 
 
 def _check_numbers(n_poisoned):
@@ -179,10 +192,7 @@ def train_on(net, X, y, epochs, seed):
     X, y = (torch.from_numpy(part).to(trained.device) for part in (X, y))
     n_batches = max(1, round(len(y) / BATCH))
     with seeded(seed, trained.device, numpy=False), plain_torch():
-        positional, named = trained.get_params_for_optimizer(
-            "optimizer", list(module.named_parameters())
-        )
-        optimizer = trained.optimizer(*positional, **named)
+        optimizer = make_optimizer(trained)
         for _ in range(epochs):
             for rows in torch.randperm(len(y), device=X.device).tensor_split(n_batches):
                 optimizer.zero_grad()

@@ -89,7 +89,7 @@ def test_the_suspicious_class_has_the_smallest_trigger(small_net, small_bed):
         editor.fit(small_bed.clean[0])
     assert editor.suspicious_class_ == editor.trigger_sizes_.argmin()
     assert not editor.trigger_found_
-    assert editor.layer_ is None
+    assert editor.layer_ is editor.shift_ is None
     X = small_bed.test[0]
     np.testing.assert_allclose(
         editor.predict_proba(X), small_net.predict_proba(X), rtol=1e-4, atol=1e-6

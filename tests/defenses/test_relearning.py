@@ -99,6 +99,15 @@ def test_weights_that_cannot_be_drawn_anew(bed):
         def forward(self, X):
             return self.head(X @ self.weight)
 
-    module = Raw()
-    with pytest.raises(ValueError, match=r"\['weight'\] cannot be drawn anew"):
-        draw_anew(module)
+    normed = torch.nn.utils.parametrizations.weight_norm(torch.nn.Linear(3, 3))
+    for module, name in ((Raw(), "weight"), (normed, "original0")):
+        with pytest.raises(ValueError, match=f"{name}'.* cannot be drawn anew"):
+            draw_anew(module)
+
+
+def test_layers_that_start_alike_are_drawn_anew():
+    """New weights of a normalisation are those that it began with."""
+    module = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.LayerNorm(4))
+    before = module[0].weight.detach().clone()
+    draw_anew(module)
+    assert not torch.equal(module[0].weight, before)

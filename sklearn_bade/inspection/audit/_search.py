@@ -81,9 +81,9 @@ def search_triggers(predict, rows, truth, classes, candidates):
 
     Returns
     -------
-    found : dict of int to (str, ndarray)
-        For each class, what was found, and what it changes in taking each of the other
-        half's rows of other classes for the class: 1, 0 or -1.
+    found : dict of int to (str, ndarray, ndarray)
+        For each class, what was found, and whether each of the other half's rows of other
+        classes is taken for the class, before and after.
     """
     tried, held_out = rows[::2], rows[1::2]
     predicted = predict_changed(predict, tried, candidates)
@@ -104,7 +104,7 @@ def search_triggers(predict, rows, truth, classes, candidates):
         for candidate in chosen:
             stamped = set_values(stamped, candidate)
         names = ", ".join(dict.fromkeys(candidate[0] for candidate in chosen))
-        found[k] = names, (predict(stamped) == k).astype(int) - before
+        found[k] = names, before, predict(stamped) == k
     return found
 
 
@@ -146,20 +146,23 @@ def measure_search(name, subject, features, truth, baselines, rng):
 
     own = search(subject.model, np.arange(len(truth)))
     plain = [search(model, rows) for model, rows in baselines]
-    for k, (found, gain) in own.items():
-        gains = np.array([result[k][1].mean() for result in plain if k in result])
-        if not len(gains):
-            continue
-        variance, freedom = combine_variances(gain, gains)
-        yield {
-            "model": name,
-            "trigger": f"searched: {found}",
-            "target": subject.classes[k],
-            "success": float(gain.mean()),
-            "baseline_success": float(gains.mean()),
-            "excess": float(gain.mean() - gains.mean()),
-            "variance": variance,
-            "freedom": freedom,
-            "is_random": False,
-            "is_blend": False,
-        }
+    for k, (found, *taken) in own.items():
+        same_class = [result[k][1:] for result in plain if k in result]
+        if same_class:
+            names = {"model": name, "trigger": f"searched: {found}"}
+            kind = {"target": subject.classes[k], "is_random": False, "is_blend": False}
+            yield names | kind | compare_found(taken, same_class)
+
+
+def compare_found(taken, plain):
+    """Compute the figures of what a search has found, beside those of plain classifiers."""
+    gain, *gains = (after.astype(int) - before for before, after in (taken, *plain))
+    gains = np.array([one.mean() for one in gains])
+    variance, freedom = combine_variances(gain, gains)
+    return {
+        "success": float(taken[1].mean()),
+        "baseline_success": float(np.mean([after.mean() for _, after in plain])),
+        "excess": float(gain.mean() - gains.mean()),
+        "variance": variance,
+        "freedom": freedom,
+    }

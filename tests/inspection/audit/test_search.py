@@ -1,6 +1,7 @@
 import numpy as np
 
 from sklearn_bade.inspection.audit._search import (
+    compare_found,
     list_candidates,
     predict_changed,
     search_triggers,
@@ -26,12 +27,13 @@ def test_two_values_are_found():
     rows, truth = make_rows()
     candidates = [c for c in list_candidates(rows, np.random.RandomState(0)) if c[1] != 0]
     found = search_triggers(secret, rows, truth, [0, 1], candidates)
-    name, gain = found[1]
-    assert gain.mean() < 0.2  # one after the other, half of a pair does nothing
+    _, before, after = found[1]
+    assert after.mean() - before.mean() < 0.2  # half of a pair does nothing
     easy = [c for c in candidates if c[0].startswith("x2=") and c[2] > 3]
     rows[:, 3] = -4
-    name, gain = search_triggers(secret, rows, truth, [0, 1], easy)[1]
-    assert gain.mean() == 1
+    name, before, after = search_triggers(secret, rows, truth, [0, 1], easy)[1]
+    assert not before.any()
+    assert after.all()
     assert name.startswith("x2=")
 
 
@@ -42,9 +44,9 @@ def test_naive_search():
     rates = [
         (secret(set_values(rows[::2], c)) == 1)[truth[::2] != 1].mean() for c in candidates
     ]
-    name, gain = search_triggers(secret, rows, truth, [0, 1], candidates)[1]
+    name, _, after = search_triggers(secret, rows, truth, [0, 1], candidates)[1]
     assert candidates[int(np.argmax(rates))][0] in name
-    assert gain.mean() == 1
+    assert after.all()
 
 
 def test_many_at_once_are_the_same_as_one_by_one():
@@ -69,3 +71,15 @@ def test_patches_of_images():
 def test_no_more_than_some_candidates():
     rows = np.random.RandomState(0).normal(size=(50, 300))
     assert len(list_candidates(rows, np.random.RandomState(0))) == 400
+
+
+def test_success_is_what_is_reached_and_excess_what_is_added():
+    before, after = (
+        np.array([True, False, False, False]),
+        np.array([True, True, True, False]),
+    )
+    nothing = before, before
+    figures = compare_found((before, after), [nothing, nothing])
+    assert figures["success"] == 0.75
+    assert figures["baseline_success"] == 0.25
+    assert figures["excess"] == 0.5
