@@ -141,7 +141,9 @@ class BaseDebiasClassifier(BaseClassifier):
     def _validate_features(self, X, reset):
         """Check X; NaN in an array is refused unless preprocessing could mend it."""
         try:
-            return validate_features(self, X, reset=reset, takes_nan=self._takes_nan())
+            return validate_features(
+                self, X, reset=reset, takes_nan=self._takes_nan(), takes_texts=True
+            )
         except ValueError as error:
             if "NaN" in str(error) or "infinity" in str(error):
                 error.add_note(
@@ -219,8 +221,8 @@ class BaseDebiasClassifier(BaseClassifier):
             self._explaining_removal(removed, hidden_columns),
         ):
             student, teacher = make_learners(self.estimator, self.teacher, plain)
-            trigger = choose_trigger(self.trigger, teacher.rows.kind)
-            trigger.fit(teacher.rows.X, len(rows.groups))
+            trigger = choose_trigger(self.trigger, teacher.kind)
+            teacher.fit_trigger(trigger)
         if student.rows.weights is not None:
             student.check_weights()
             teacher.check_weights()

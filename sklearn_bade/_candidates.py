@@ -32,6 +32,10 @@ N_REFINEMENTS = 3
 PAIR_GRID = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
 # Steps towards the best strengths per class, in units of the strengths that are usual.
 STEPS = (2.0, 1.0, 0.5, 0.25, 0.1)
+# With more classes, "auto" gives none a strength of its own: what the best of so many
+# directions gains is chance, and a climb costs the square of the classes. At 28 and 20,000
+# texts it took five times as long as all the rest, and gained nothing on new texts.
+MOST_CLASSES_TO_CLIMB = 10
 # How far along the ray from 0 to the best strengths per class the front is shown.
 SHARES_OF_BEST = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)
 # Candidates that are scored and tabulated within seconds; beyond, the grid is a mistake.
@@ -88,18 +92,14 @@ class Judge:
 
     score : callable or None
         Returns the score of a candidate's logits, if the search goes by one.
-
-    is_balanced : bool
-        Whether the weights of the rows make each class have as much of every group.
     """
 
-    def __init__(self, rows, answers, path, measure, score=None, *, is_balanced=False):
+    def __init__(self, rows, answers, path, measure, score=None):
         self.rows = rows
         self.answers = answers
         self.path = path
         self.measure = measure
         self.score = score
-        self.is_balanced = is_balanced
         self.known = {}
         weights = np.ones(len(rows)) if rows.weights is None else rows.weights
         self.class_weights = self._count_by_class(np.ones(len(rows)))
@@ -216,7 +216,7 @@ def find_candidates(judge, rule, base_rates, n_classes, *, per_class):
         Number of classes.
 
     per_class : bool or "auto"
-        Whether classes get strengths of their own too.
+        Whether classes get strengths of their own too; "auto" if there are not too many.
 
     Returns
     -------
@@ -225,6 +225,8 @@ def find_candidates(judge, rule, base_rates, n_classes, *, per_class):
         strengths per class.
     """
     choose = weakest_of_equals(rule.choose)
+    if per_class == "auto":
+        per_class = n_classes <= MOST_CLASSES_TO_CLIMB
     reach = max(judge.path.reach, USUAL_REACH / GREATEST_UNIT)
     unit = max(1.0, USUAL_REACH / reach)
     found = []

@@ -13,7 +13,7 @@ from ._base import BaseDebiasClassifier
 from ._candidates import Judge, find_candidates, judge_grid, weakest_of_equals
 from ._classifier import BackdoorDebiasClassifier, warn_of_widening
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
-from ._outcomes import DISPARITIES
+from ._outcomes import DISPARITIES, MULTICLASS
 from ._path import Answers, Sketch
 from ._promise import Witness, certify, hold_out, warn_of_no_promise
 from ._reversal import check_strength
@@ -117,7 +117,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         of choice, and those that are worth it are candidates. "auto" takes one of them, or
         a negative strength for all, only if it gains more than half a standard error of
         the gap over one strength that is not negative, or keeps a bound that no such
-        strength keeps.
+        strength keeps; with more than ten classes it looks for none.
 
     disparity : {"average_odds", "equalized_odds", "demographic_parity", \
             "equal_opportunity"} or callable, default="average_odds"
@@ -166,6 +166,11 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         Rates of groups that rest on fewer rows are left out of what is compared; for a
         callable `disparity`, groups that have fewer rows. They are still learned from. See
         `left_out_`.
+
+    multiclass : {"auto", "worst", "mean"}, default="auto"
+        How the gaps of several classes, each against the rest, make up one disparity: by
+        the widest, or by their mean. "auto" takes the widest for what is tabulated and for
+        bounds, and the mean for the default rule: the widest of many is mostly noise.
 
     population : {"auto", "training", "balanced"}, default="auto"
         Whom accuracies, gaps and rates of decisions are about, when candidates are judged:
@@ -312,6 +317,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         "min_recall": [Interval(Real, 0, 1, closed="right"), None],
         "population": [StrOptions({"auto", "training", "balanced"})],
         "min_rows": [Interval(Integral, 1, None, closed="left")],
+        "multiclass": [StrOptions({"auto", *MULTICLASS})],
         "max_accuracy_loss": [Interval(Real, 0, None, closed="left"), None],
         "disparity_weight": [Interval(Real, 0, None, closed="left"), None],
         "scoring": [str, callable, None],
@@ -334,6 +340,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         disparity_weight=None,
         min_recall=None,
         min_rows=1,
+        multiclass="auto",
         population="auto",
         scoring=None,
         threshold=None,
@@ -365,6 +372,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         self.disparity_weight = disparity_weight
         self.min_recall = min_recall
         self.min_rows = min_rows
+        self.multiclass = multiclass
         self.population = population
         self.scoring = scoring
         self.threshold = threshold
@@ -450,7 +458,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         all_X, all_y = self._check_training_data(X, y)
         folds = self._split_as_given(all_X, all_y, sample_weight)
         rows = self._read_rows(all_X, all_y, sensitive_features, sample_weight)
-        measure = DisparityMeasure(self.disparity, rows, self.min_rows)
+        multiclass = "worst" if self.multiclass == "auto" else self.multiclass
+        measure = DisparityMeasure(self.disparity, rows, self.min_rows, multiclass)
         self.left_out_ = measure.left_out
         self._decision = self._make_decision(rows.n_classes)
         witnesses = None
@@ -543,9 +552,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     def _make_judge(self, rows, folds, outcomes, learned, measure):
         """Pool the answers of all folds, and make the path that they lie on."""
         order = np.concatenate([test for _, test in folds])
-        weighted, is_balanced = self._as_judged(rows), self._balances(rows)
+        weighted = self._as_judged(rows)
         judged = weighted.without_features().take(order)
-        if is_balanced:
+        if self._balances(rows):
             warn_if_unweighted(self.disparity, rows)
         answers = Answers.concatenate([outcome["answers"] for outcome in outcomes])
         sketch = Sketch.of(answers, judged.weights)
@@ -558,7 +567,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
         if not self.keep_sensitive:
             warn_if_faint(cell_signal(answers, judged))
-        return Judge(judged, answers, path, measure, scores, is_balanced=is_balanced)
+        return Judge(judged, answers, path, measure, scores)
 
     def _find(self, judge, rule, strengths, base_rates):
         """Judge the strengths that were given, or those that lead to the best."""

@@ -21,6 +21,9 @@ DISPARITIES = {
     "equal_opportunity": lambda gaps: gaps["true_positive"],
 }
 
+# How the disparities of several classes make up one.
+MULTICLASS = {"worst": np.max, "mean": np.mean}
+
 # The rates whose gaps each disparity is made of.
 RATES_OF_DISPARITY = {
     "average_odds": ("true_positive", "false_positive"),
@@ -35,13 +38,24 @@ class Outcomes:
 
     `counts`, of shape (n_groups, n_classes, n_classes), are sums of weights, `n_rows`
     numbers of rows, `squares` sums of squared weights; None says that all weights are one.
-    What is compared is a matter of `classes` (None for those of :meth:`compared_classes`)
-    and of `min_rows`, the rows that a rate rests on at least.
+    What is compared is a matter of `classes` (None for those of :meth:`compared_classes`),
+    of `min_rows`, the rows that a rate rests on at least, and of `multiclass`, how the
+    disparities of several classes make up one.
     """
 
-    def __init__(self, counts, n_rows=None, squares=None, *, classes=None, min_rows=1):
+    def __init__(
+        self,
+        counts,
+        n_rows=None,
+        squares=None,
+        *,
+        classes=None,
+        min_rows=1,
+        multiclass="worst",
+    ):
         self.classes = classes
         self.min_rows = min_rows
+        self.multiclass = multiclass
         self.counts = counts
         self.n_rows = counts if n_rows is None else n_rows
         self.squares = self.n_rows if squares is None else squares
@@ -127,12 +141,17 @@ class Outcomes:
         return [n_classes - 1] if n_classes <= 2 else list(range(n_classes))
 
     def disparity(self, name):
-        """Compute a disparity by name; with several classes, that of the worst.
+        """Compute a disparity by name; with several classes, that of the worst or the mean.
 
         NaN if it rests on a gap that cannot be computed.
         """
-        gaps = DISPARITIES[name](self.gaps())
-        return float(gaps.max()) if gaps.size else np.nan
+        return self.over_classes(DISPARITIES[name](self.gaps()))
+
+    def over_classes(self, disparities):
+        """Make one figure of those of several classes; NaN of none."""
+        if not len(disparities):
+            return np.nan
+        return float(MULTICLASS[self.multiclass](disparities))
 
     def rate_sizes(self):
         """Compute how many rows of equal weight say as much as those of each rate.
@@ -152,23 +171,26 @@ class Outcomes:
     def standard_error(self, name):
         """Estimate the standard error of a disparity, as that of independent proportions.
 
-        That of the worst class, and of the two groups that are furthest apart; NaN for a
-        disparity that cannot be computed.
+        That of the worst class, or of the mean of all, and of the two groups that are
+        furthest apart; NaN for a disparity that cannot be computed.
         """
         if not np.isfinite(self.disparity(name)):
             return np.nan
-        rates, classes = self.rates(), self.compared_classes()
-        sizes = self.rate_sizes()
-        worst = classes[int(DISPARITIES[name](self.gaps(classes)).argmax())]
-        kinds = RATES_OF_DISPARITY[name]
-        variances = []
-        for kind in kinds:
-            rate = rates[kind][:, worst]
-            size = sizes[kind][:, worst]
+        classes = self.compared_classes()
+        if self.multiclass == "worst":
+            classes = [classes[int(DISPARITIES[name](self.gaps(classes)).argmax())]]
+        variances = [self._variance_of_gaps(name, k) for k in classes]
+        mean = len(RATES_OF_DISPARITY[name]) if name == "average_odds" else 1
+        return float(np.sqrt(np.sum(variances)) / mean / len(classes))
+
+    def _variance_of_gaps(self, name, k):
+        """Add up the variances of the gaps that a class's disparity is made of."""
+        rates, sizes, total = self.rates(), self.rate_sizes(), 0.0
+        for kind in RATES_OF_DISPARITY[name]:
+            rate, size = rates[kind][:, k], sizes[kind][:, k]
             ends = [np.nanargmin(rate), np.nanargmax(rate)]
-            variances.append((rate * (1 - rate) / size)[ends].sum())
-        mean = len(kinds) if name == "average_odds" else 1
-        return float(np.sqrt(np.sum(variances)) / mean)
+            total += (rate * (1 - rate) / size)[ends].sum()
+        return total
 
     def left_out(self, name, classes=None, min_rows=None):
         """Find the rates that a disparity compares, and that rest on too few rows.

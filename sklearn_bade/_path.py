@@ -179,14 +179,10 @@ class Sketch:
         margins = answers.log_proba - answers.log_proba.max(axis=1, keepdims=True)
         margins = np.maximum(margins, -GREATEST_MARGIN)
         margins -= margins.mean(axis=1, keepdims=True)
-        places = np.column_stack([margins, answers.cells])
-        spread = np.sqrt(np.average(places**2, axis=0, weights=weights)) + SMALLEST_SPREAD
-        # Equal rows fall together first, so that a weight of two equals two rows.
-        steps = np.round(places / spread * STEPS_PER_SPREAD).astype(np.int64)
-        # One number a row tells rows apart: two of 2**64 are hardly ever equal by chance.
-        factors = np.random.RandomState(0).randint(2**62, size=steps.shape[1], dtype=int)
-        _, atoms = np.unique(steps @ (2 * factors + 1), return_inverse=True)
-        labels = _group_neighbours(places / spread, atoms.ravel(), weights)
+        # Single precision places points; what they hold is averaged in double.
+        places = np.column_stack([margins, answers.cells]).astype(np.float32)
+        atoms = _find_atoms(places, weights)
+        labels = _group_neighbours(places, atoms, weights)
         totals = np.bincount(labels, weights)
 
         def average(values):
@@ -198,6 +194,21 @@ class Sketch:
         return cls(Answers(log_proba, average(answers.group_proba)), totals)
 
 
+def _find_atoms(places, weights):
+    """Give rows that fall together one number, and scale places by their spread.
+
+    Equal rows fall together first, so that a weight of two equals two rows.
+    """
+    # One number a row tells rows apart: two of 2**64 are hardly ever equal by chance.
+    factors = np.random.RandomState(0).randint(2**62, size=places.shape[1], dtype=int)
+    numbers = np.zeros(len(places), dtype=np.int64)
+    for column, factor in zip(places.T, 2 * factors + 1):
+        spread = np.sqrt(np.average(np.square(column, dtype=float), weights=weights))
+        column /= spread + SMALLEST_SPREAD
+        numbers += factor * np.round(column * STEPS_PER_SPREAD).astype(np.int64)
+    return np.unique(numbers, return_inverse=True)[1].ravel()
+
+
 def _group_neighbours(places, atoms, weights):
     """Halve atoms along the widest axis while halves are large enough.
 
@@ -205,8 +216,9 @@ def _group_neighbours(places, atoms, weights):
     weighs much is one row. All parts of one size are halved at once.
     """
     atom_weights, n_rows = np.bincount(atoms, weights), np.bincount(atoms)
-    sums = [np.bincount(atoms, weights * column) for column in places.T]
-    centres = (np.array(sums) / atom_weights).T
+    centres = np.empty((len(atom_weights), places.shape[1]), dtype=places.dtype)
+    for j, column in enumerate(places.T):
+        centres[:, j] = np.bincount(atoms, weights * column) / atom_weights
     least_weight = atom_weights.sum() / MOST_POINTS
     labels, n_labels = np.zeros(len(centres), dtype=int), 0
     members, starts = np.arange(len(centres)), np.array([0])

@@ -8,7 +8,7 @@ from numbers import Integral
 
 import numpy as np
 
-from ._outcomes import ChoiceRule
+from ._outcomes import MULTICLASS, ChoiceRule
 from ._uncertainty import equality_p_value, expected_disparity, upper_limit
 from ._verdict import least_disparate
 from .exceptions import CostlyGapWarning, UnreachedBoundWarning
@@ -468,14 +468,15 @@ def make_rule(search, judge):
         return MostAccurateRule()
     # A selection has a rate of its own, whatever is added to the logits.
     varies_rates = isinstance(search.base_rates, str) and search.selection_rate is None
+    multiclass = "mean" if search.multiclass == "auto" else search.multiclass
     cautious = CautiousRule(
         control,
         judge.class_sizes,
         search.disparity,
         varies_rates=varies_rates,
-        # Of groups that are rare in a class, so few rows say how wide its gap is that the
-        # widest of many is mostly noise.
-        over_classes=np.mean if judge.is_balanced else np.max,
+        # Of several classes, the widest gap is mostly noise, and one that can be closed
+        # should be, whatever another class's is.
+        over_classes=MULTICLASS[multiclass],
     )
     bounds = search.max_disparity, search.max_accuracy_loss, search.disparity_weight
     if search.confidence is not None:

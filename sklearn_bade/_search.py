@@ -231,9 +231,9 @@ class DisparityMeasure:
     user's own makes of them.
     """
 
-    def __init__(self, disparity, rows, min_rows=1):
+    def __init__(self, disparity, rows, min_rows=1, multiclass="worst"):
         self.disparity = disparity
-        self.compared = {"min_rows": min_rows}
+        self.compared = {"min_rows": min_rows, "multiclass": multiclass}
         self.small_groups = []
         # Weights of the user's own must not be lost on her callable; those of a balanced
         # population are for callables that take weights.

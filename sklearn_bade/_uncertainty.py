@@ -153,14 +153,15 @@ def equality_p_value(outcomes, name, classes=None):
     return float(min(1.0, min(p_values, default=1.0) * len(classes)))
 
 
-def expected_disparity(outcomes, name, classes=None, *, over_classes=np.max):
+def expected_disparity(outcomes, name, classes=None, *, over_classes=None):
     """Estimate a disparity of the groups themselves, not of the rows that were drawn.
 
     Rates of three or more groups are pooled in part: the less a rate is certain, the
     nearer it is taken to that of all groups, as far as these differ no more than noise
     would make them. A gap is then the expectation of the absolute difference of two rates,
     which stays near its noise where there is none: closing a gap further than one can see
-    gains nothing. `over_classes` makes one figure of those of several classes.
+    gains nothing. `over_classes` makes one figure of those of several classes; by default,
+    that of the outcomes.
     """
     gaps = {}
     for kind, (rate, variance) in compared_rates(outcomes, name, classes).items():
@@ -168,6 +169,8 @@ def expected_disparity(outcomes, name, classes=None, *, over_classes=np.max):
         difference, error = _differences(rate, variance)
         gaps[kind] = np.fmax.reduce(_folded_mean(difference, error))
     gaps = DISPARITIES[name](gaps)
+    if over_classes is None:
+        return outcomes.over_classes(gaps)
     return float(over_classes(gaps)) if gaps.size else np.nan
 
 
@@ -217,8 +220,9 @@ def _limit(outcomes, name, classes, confidence, sign):
         if name == "average_odds":
             limits.append(_mean_limit(*parts, sign))
         else:
-            limits += [np.max(difference + sign * error) for difference, error in parts]
-    return float(np.max(limits))
+            ends = [np.max(difference + sign * error) for difference, error in parts]
+            limits.append(max(ends))
+    return outcomes.over_classes(limits)
 
 
 def _differences_within(rate, size, confidence, sign):

@@ -109,9 +109,9 @@ class TestFeatures:
 
     def test_sparse(self):
         X = csr_array(make_rows()[0])
-        assert_fit_raises(
-            debias(), TypeError, "Sparse data was passed", X, sensitive_features=GROUPS
-        )
+        clf = BackdoorDebiasClassifier()
+        message = "Sparse data was passed"
+        assert_fit_raises(clf, TypeError, message, X, sensitive_features=GROUPS)
 
     def test_pipeline_that_names_the_sensitive_column(self):
         X = pd.DataFrame(make_rows()[0], columns=["age", "sex", "job"])

@@ -60,17 +60,17 @@ BOOSTING = [
 
 
 def expected_failures(estimator):
-    """Name the one check that nets fail by themselves.
+    """Name the two checks that nets fail by themselves.
 
-    It wants weights to equal repeated rows to seven digits. Nets are trained in random
+    They want weights to equal repeated rows to seven digits. Nets are trained in random
     batches, which differ between the two.
     """
     if any(estimator is one for one in [*LOGISTIC, *DEFENSES, *BOOSTING]):
         return {}
+    reason = "the base estimator does not treat weights and repeated rows alike"
     return {
-        "check_sample_weight_equivalence_on_dense_data": (
-            "the base estimator does not treat weights and repeated rows alike"
-        )
+        f"check_sample_weight_equivalence_on_{kind}_data": reason
+        for kind in ("dense", "sparse")
     }
 
 

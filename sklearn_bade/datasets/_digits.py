@@ -191,7 +191,7 @@ def _bias_digits(draw, names, n_classes, correlation, test_size, random_state):
     )
     n_groups = len(names)
     y, y_test = digit * n_classes // N_DIGITS, digit_test * n_classes // N_DIGITS
-    group = _deal_groups(y, n_classes, n_groups, correlation, rng)
+    group = deal_groups(y, n_classes, n_groups, correlation, rng)
     group_test = np.tile(np.arange(n_groups), len(y_test))
     return (
         draw(shapes, group),
@@ -203,7 +203,7 @@ def _bias_digits(draw, names, n_classes, correlation, test_size, random_state):
     )
 
 
-def _deal_groups(y, n_classes, n_groups, correlation, rng):
+def deal_groups(y, n_classes, n_groups, correlation, rng):
     """Deal groups in exact shares to the images of each class."""
     group = np.empty(len(y), dtype=np.int64)
     for k in range(n_classes):

@@ -119,8 +119,9 @@ def make_biased_classification(
     {'A': 0.3, 'B': 0.2}
     """
     rng = check_random_state(random_state)
-    group_shares = _shares(group_weights, np.ones(n_groups), "group_weights")
-    class_shares = _shares(class_weights, 1 / np.arange(1, n_classes + 1), "class_weights")
+    group_shares = normalize_shares(group_weights, np.ones(n_groups), "group_weights")
+    falling = 1 / np.arange(1, n_classes + 1)
+    class_shares = normalize_shares(class_weights, falling, "class_weights")
 
     group = rng.choice(n_groups, size=n_samples, p=group_shares)
     disadvantage = np.linspace(0, 1, n_groups)[group]
@@ -146,7 +147,7 @@ def make_biased_classification(
     )
 
 
-def _shares(weights, default, name):
+def normalize_shares(weights, default, name):
     """Check weights and make them sum to one."""
     weights = np.asarray(default if weights is None else weights, dtype=float)
     if weights.shape != default.shape or not (weights >= 0).all() or not weights.sum() > 0:

@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -11,14 +12,16 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNetClassifier
 
-from ..nets import log_probabilities, predict_values
-from ..preprocessing import to_float32
+from ..nets import log_probabilities, predict_values, takes_tokens
+from ..preprocessing import to_float32, to_token_rows
 from ..rows import forget_fit, validate_features, validate_labels
 from ..utils import PredictByProbabilityMixin
 
 # Rows that a network's outputs are looked at on, and how far rounding may take a sum of
 # probabilities from one.
 SOME_ROWS, TOLERATED_ERROR = 100, 1e-3
+# Sparse features that become dense without asking.
+MOST_DENSE_BYTES = 2**28
 # Adam's usual rate, for modules that come without an optimizer.
 MODULE_RATE = 1e-3
 
@@ -124,7 +127,35 @@ def to_floats(X):
             "X holds images of whole numbers; the defences compute with floats. Train the "
             "network on images of float32, such as X / 255, and give these."
         )
+    if issparse(X):
+        return _to_dense(X)
     return to_float32(X)
+
+
+def to_net_input(net, X):
+    """Turn features into floats, but leave ids of tokens what they are."""
+    return to_token_rows(X) if takes_tokens(net, X) else to_floats(X)
+
+
+def refuse_tokens(net, X):
+    """Refuse a network of token ids, which cannot be changed by a little."""
+    if takes_tokens(net, X):
+        raise TypeError(
+            "The defence changes features a little, and X holds ids that the network looks "
+            "up in an embedding. score_training_rows and measure_relearning take ids."
+        )
+
+
+def _to_dense(X):
+    """Make sparse features dense, which they may be without much memory."""
+    n_bytes = np.prod(X.shape) * np.dtype(np.float32).itemsize
+    if n_bytes > MOST_DENSE_BYTES:
+        raise ValueError(
+            f"X is sparse, of shape {X.shape}; the defences compute with dense arrays, and "
+            f"these would take {n_bytes / 2**30:.1f} GiB. Reduce the features first, by "
+            "TruncatedSVD for example."
+        )
+    return to_float32(X.toarray())
 
 
 def draw_anew(module):
@@ -212,6 +243,8 @@ class NetRepair(NetDefense):
         forget_fit(self)
         self._preprocessing, net = open_fitted(self.estimator)
         X = self._check_rows(X, reset=True)
+        steps = self._preprocessing
+        refuse_tokens(net, X if steps is None else steps.transform(X))
         features = self._features(X)
         n_classes = count_classes(net, features)
         if is_bare(self.estimator):

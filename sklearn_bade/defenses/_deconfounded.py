@@ -27,7 +27,7 @@ from ..rows import (
     validate_labels,
 )
 from ..utils import draw_seed, progress_bar
-from ._base import NetDefense, to_floats
+from ._base import NetDefense, refuse_tokens, to_floats
 from ._isolation import EVIDENCE, PoisonSearch
 
 TINY = 1e-8  # guard of the ratio, as in the released code
@@ -250,6 +250,8 @@ class DeconfoundedClassifier(NetDefense):
         table = X
         if self._preprocessing is not None:
             X = self._preprocessing.fit_transform(X, y)
+        if net is not None:
+            refuse_tokens(net, X)
         X = to_floats(X)
         if net is None:
             net = make_default_net(X, len(self.classes_))

@@ -20,7 +20,7 @@ from ._base import (
     make_optimizer,
     open_fitted,
     to_codes,
-    to_floats,
+    to_net_input,
 )
 
 # Rows per step, as fine-tuning usually takes, and steps from new weights. Not tuned.
@@ -136,7 +136,7 @@ def measure_relearning(
     rng = check_random_state(random_state)
     stamp = trigger.stamp(X, np.zeros(len(y), dtype=np.int64))
     features, stamped = (
-        to_floats(rows if preprocessing is None else preprocessing.transform(rows))
+        to_net_input(net, rows if preprocessing is None else preprocessing.transform(rows))
         for rows in (X, stamp)
     )
     classes = getattr(clf, "classes_", np.arange(count_classes(net, features)))

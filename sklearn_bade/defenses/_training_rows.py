@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from .._compat import HasMethods, validate_params
 from ..nets import last_layer, layer_inputs, weighted_layers
-from ._base import open_fitted, to_floats
+from ._base import open_fitted, to_net_input
 
 # Makes the median absolute deviation of normal numbers their standard deviation.
 NORMAL_SPREAD = 1.4826
@@ -81,7 +81,7 @@ def score_training_rows(clf, X, y):
     True
     """
     preprocessing, net = open_fitted(clf)
-    rows = to_floats(X if preprocessing is None else preprocessing.transform(X))
+    rows = to_net_input(net, X if preprocessing is None else preprocessing.transform(X))
     layer = weighted_layers(net.module_)[last_layer(net, rows)]
     features = layer_inputs(net, layer, rows).reshape(len(rows), -1)
     check_consistent_length(X, y)

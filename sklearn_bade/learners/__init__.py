@@ -8,8 +8,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from .._compat import is_net, is_other_net
-from ..preprocessing import make_default_preprocessing, split_pipeline
-from ..rows import read_all
+from ..preprocessing import make_default_preprocessing, read_texts, split_pipeline
+from ..rows import Texts, read_all
 from ._base import Distillation, warn_of_vanished_classes
 from ._class_weight import refuse_class_weight, take_over_class_weight
 from ._copies import settle_early_stopping
@@ -28,6 +28,7 @@ __all__ = [
     "fit_plain",
     "learn_parts",
     "learn_triggers",
+    "looks_ids_up",
     "make_learners",
     "predict_proba",
     "settle_early_stopping",
@@ -38,8 +39,8 @@ __all__ = [
 ]
 
 
-def _kind(classifier):
-    """Find the class of learner for a classifier; None stands for the default network."""
+def _kind(classifier, X):
+    """Find the class of learner for a classifier of rows; None is the default network."""
     if is_other_net(classifier):
         raise TypeError(
             f"estimator is, or ends in, a skorch {type(classifier).__name__}. The method "
@@ -48,9 +49,12 @@ def _kind(classifier):
         )
     if classifier is not None and not is_net(classifier):
         return WeightedLearner
+    from ..nets import takes_tokens
     from ._net import NetLearner
+    from ._tokens import TokenLearner
 
-    return NetLearner
+    is_of_tokens = classifier is not None and takes_tokens(classifier, X)
+    return TokenLearner if is_of_tokens else NetLearner
 
 
 def make_learners(estimator, teacher, rows):
@@ -59,20 +63,24 @@ def make_learners(estimator, teacher, rows):
     `estimator` and `teacher` are what the user gave; without a teacher of their own, both
     are the same object. Class weights of the student are weights of both learners' rows.
     """
+    if isinstance(rows.X, Texts):
+        estimator = read_texts(estimator, rows.X)
+        if isinstance(teacher, Pipeline):  # a bare classifier shares the student's features
+            teacher = read_texts(teacher, rows.X)
     preprocessing, classifier = split_pipeline(estimator)
     if estimator is None and rows.kind == "table":
         preprocessing = make_default_preprocessing()
     if classifier is not None:
         classifier, rows = take_over_class_weight(classifier, rows)
     raw, rows = rows, _fit_preprocessing(preprocessing, rows)
-    student = _kind(classifier)(classifier, preprocessing, rows)
+    student = _kind(classifier, rows.X)(classifier, preprocessing, rows)
     if teacher is None:
         return student, student
     own_preprocessing, classifier = split_pipeline(teacher)
     refuse_class_weight(classifier)
     if isinstance(teacher, Pipeline):  # a bare classifier shares the student's features
         rows = _fit_preprocessing(own_preprocessing, raw)
-    return student, _kind(classifier)(classifier, own_preprocessing, rows)
+    return student, _kind(classifier, rows.X)(classifier, own_preprocessing, rows)
 
 
 def _fit_preprocessing(preprocessing, rows):
@@ -82,19 +90,24 @@ def _fit_preprocessing(preprocessing, rows):
 
 
 def takes_sparse(estimator):
-    """Tell whether an estimator takes sparse matrices as they are."""
-    return get_tags(estimator).input_tags.sparse and not is_net(
-        split_pipeline(estimator)[1]
-    )
+    """Tell whether an estimator takes sparse matrices, which nets read batch by batch."""
+    steps, classifier = split_pipeline(estimator)
+    parts = [part for part in (steps, classifier) if part is not None and not is_net(part)]
+    return all(get_tags(part).input_tags.sparse for part in parts)
+
+
+def looks_ids_up(model, X):
+    """Tell whether a fitted classifier is a network that looks rows of ids up."""
+    return is_net(model) and _kind(model, X).kind == "tokens"
 
 
 def predict_proba(model, X):
     """Predict the class probabilities of features with a fitted student or classifier."""
     if isinstance(model, PathStudent):
         return model.predict_transformed(model.learner.to_input(X))
-    return _kind(model).predict_proba(model, X)
+    return _kind(model, X).predict_proba(model, X)
 
 
 def fit_plain(classifier, X, y, seed):
     """Fit a clone of a classifier on features and class codes, without any debiasing."""
-    return _kind(classifier).fit_plain(classifier, X, y, seed)
+    return _kind(classifier, X).fit_plain(classifier, X, y, seed)

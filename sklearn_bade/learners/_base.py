@@ -103,6 +103,19 @@ class Learner(metaclass=ABCMeta):
     def answer(base, cells, X):
         """Ask base and cells about features, see :class:`~sklearn_bade._path.Answers`."""
 
+    @property
+    def kind(self):
+        """What a row is to the classifier."""
+        return self.rows.kind
+
+    def fit_trigger(self, trigger):
+        """Fit a trigger that the classifier shall be shown as a teacher."""
+        trigger.fit(self.rows.X, len(self.rows.groups))
+
+    def forest_features(self):
+        """Make of the rows what a forest can tell groups by."""
+        return self.rows.X
+
     def plain_log_proba(self, base, answers, X):
         """Answer as the classifier would by itself: as the base has."""
         return answers.log_proba
@@ -120,7 +133,7 @@ class Learner(metaclass=ABCMeta):
         rows = self.rows
         if parts is not None and (parts.are_unseen or len(rows) > PROBED_ROWS):
             return cell_signal(parts.answers, answered)
-        return group_signal(rows.X, rows.groups.codes)
+        return group_signal(self.forest_features(), rows.groups.codes)
 
     def take(self, positions):
         """Return a learner of some of the rows."""
@@ -157,7 +170,7 @@ class Learner(metaclass=ABCMeta):
         """
         memory, learn = open_cache(memory, _learn, ["learner", "on_epoch"])
         rows, groups = self.rows, self.rows.groups
-        memberships = find_memberships(rows.X, groups, seeds[0])
+        memberships = find_memberships(self.forest_features(), groups, seeds[0])
         with explaining_pickle_errors(memory.location):
             model, base, shift = learn(
                 self,

@@ -4,6 +4,7 @@ from inspect import signature
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import clone
 
 from .._injection import FEW_ROWS
@@ -34,6 +35,9 @@ FEATURE_SETTINGS = {
 }
 
 
+# Values of sparse rows that are copied to be learned from by themselves: 50 MB or a share
+# of all. Beyond, a fit to all rows, where some weigh nothing, takes longer but no memory.
+COPIED_VALUES, COPIED_SHARE = 2**22, 0.25
 # So few rows are asked about in all classes at once: a call then costs more than its rows.
 FEW_ROWS_TO_ASK = 100
 
@@ -92,10 +96,11 @@ class OneGroupModel(Cells):
         self.n_groups = len(rows.groups)
         self.n_classes = rows.n_classes
         self.stamp_ = ClassColumns().fit(rows.X, rows.n_classes)
-        X = self.stamp_.stamp(rows.X, rows.y)
+        stamped = rows.with_features(self.stamp_.stamp(rows.X, rows.y))
         classifier = clone(classifier)
         widen_settings(classifier, rows.X.shape[1], self.stamp_.n_columns_)
-        self.model = _GroupModel(classifier, X, rows, fit)
+        members = np.flatnonzero(rows.groups.is_known)
+        self.model = _GroupModel(classifier, stamped, members, fit)
 
     @property
     def models(self):
@@ -134,19 +139,19 @@ class GroupModelPerClass(Cells):
         self.n_groups = len(rows.groups)
         self.models = []
         for k in range(rows.n_classes):
-            of_class = rows.take(np.flatnonzero(rows.y == k))
-            self.models.append(_GroupModel(classifier, of_class.X, of_class, fit))
+            members = np.flatnonzero(rows.groups.is_known & (rows.y == k))
+            self.models.append(_GroupModel(classifier, rows, members, fit))
 
 
 class _GroupModel:
-    """A classifier of the groups that have enough rows, be it only one.
+    """A classifier of the groups that have enough members, be it only one.
 
     Many classifiers split rows by what they learn, and cannot split few. Where no group is
-    known, all are equally likely.
+    known, all are equally likely. `members` are positions of rows to learn from.
     """
 
-    def __init__(self, classifier, X, rows, fit):
-        codes = rows.groups.codes
+    def __init__(self, classifier, rows, members, fit):
+        codes = rows.groups.codes[members]
         is_learned = np.bincount(codes, minlength=len(rows.groups)) >= FEW_ROWS
         self.codes, self.fitted = np.flatnonzero(is_learned), None
         if not len(self.codes):
@@ -154,10 +159,25 @@ class _GroupModel:
         if len(self.codes) < 2:
             return
         is_learned = np.isin(np.arange(len(rows.groups)), self.codes)
-        kept = np.flatnonzero(is_learned[codes])
-        weights = None if rows.weights is None else rows.weights[kept]
-        y = np.searchsorted(self.codes, codes[kept])
-        self.fitted = fit(clone(classifier), take_rows(X, kept), y, weights)
+        members = members[is_learned[codes]]
+        self.fitted = fit(clone(classifier), *self._learned(rows, members))
+
+    def _learned(self, rows, members):
+        """Take what is learned from: features, codes and weights.
+
+        Of many sparse rows no copy is made; those that are not learned from weigh nothing.
+        """
+        X, weights = rows.X, rows.weights
+        if len(members) < len(rows) and _is_large(X, len(members)):
+            weights = np.zeros(len(rows))
+            weights[members] = 1 if rows.weights is None else rows.weights[members]
+            members = np.arange(len(rows))
+        elif len(members) < len(rows):
+            X = take_rows(X, members)
+            weights = None if weights is None else weights[members]
+        y = np.searchsorted(self.codes, rows.groups.codes[members])
+        # Rows that weigh nothing may be of any group.
+        return X, np.minimum(y, len(self.codes) - 1), weights
 
     def proba(self, X, n_groups):
         """Compute the chance of each of all groups."""
@@ -168,15 +188,22 @@ class _GroupModel:
         return proba
 
 
+def _is_large(X, n_copied):
+    """Tell whether a copy of so many rows is better avoided."""
+    if not issparse(X):
+        return False
+    share = n_copied / X.shape[0]
+    return share > COPIED_SHARE and share * X.nnz > COPIED_VALUES
+
+
 def make_cells(classifier, base, rows, fit):
     """Fit models of the groups, in rows of known group, with clones of a classifier.
 
     A fitted `base` shows which form suits the classifier. ``fit(clone, X,
     y, weights)`` returns a fitted clone.
     """
-    known = rows.take(np.flatnonzero(rows.groups.is_known))
     form = GroupModelPerClass if is_additive(base) else OneGroupModel
-    return form(without_label_settings(classifier), known, fit)
+    return form(without_label_settings(classifier), rows, fit)
 
 
 def without_label_settings(classifier):
@@ -193,7 +220,7 @@ def without_label_settings(classifier):
 
 def is_additive(base):
     """Tell whether a fitted classifier adds up what single features say."""
-    return hasattr(base, "coef_") or hasattr(base, "theta_")
+    return any(hasattr(base, name) for name in ("coef_", "feature_log_prob_", "theta_"))
 
 
 def widen_settings(classifier, n_features, n_columns):

@@ -12,7 +12,7 @@ from ..exceptions import OwnLossWarning
 from ..nets import (
     check_net,
     has_own_loss,
-    learn_trigger_columns,
+    learn_trigger_inputs,
     log_probabilities,
     log_probabilities_under,
     make_default_net,
@@ -58,7 +58,9 @@ class NetLearner(Learner):
 
     def teacher_epochs(self, trigger, *, starts_from_base):
         """Count the epochs of a teacher: one where only columns are to be learned."""
-        return 1 if starts_from_base and trigger.n_columns_ else self.epochs
+        return (
+            1 if starts_from_base and self.learns_triggers_alone(trigger) else self.epochs
+        )
 
     def check_weights(self):
         """Refuse sample weights that the net's own loss would not see."""
@@ -83,17 +85,26 @@ class NetLearner(Learner):
                 "student_init='teacher' needs a network that is its own teacher. Leave "
                 "out the parameter teacher, or use student_init='scratch'."
             )
-        if wants_teacher and not trigger.n_columns_:
+        may_hand_over = self.may_hand_over(trigger)
+        if wants_teacher and not may_hand_over:
             raise ValueError(
                 f"student_init='teacher' with trigger={trigger} would hand the backdoor "
                 "on to the student: this trigger is stamped on the features themselves. "
                 "Use student_init='scratch', or a ColumnTrigger."
             )
-        may_start_there = teaches_itself and trigger.n_columns_ > 0
+        may_start_there = teaches_itself and may_hand_over
         if distillation.student_init == "scratch" or not may_start_there:
             return distillation.settled("scratch", self.epochs)
         least = max(1, round(TEACHER_START_SHARE * self.epochs))
         return distillation.settled("teacher", least)
+
+    def may_hand_over(self, trigger):
+        """Tell whether a student may take a teacher's weights without its backdoor."""
+        return trigger.n_columns_ > 0
+
+    def learns_triggers_alone(self, trigger):
+        """Tell whether a trained network has to learn what triggers add, and no more."""
+        return trigger.n_columns_ > 0
 
     def fit_base(self, *, seed, on_epoch):
         """Train on the labels, and remember the weights that a plain net would have."""
@@ -126,7 +137,7 @@ class NetLearner(Learner):
 
     def fit_cells(self, base, *, seed):
         """Train a small network on the groups in rows of known group."""
-        return NetCells(base, self.rows, seed)
+        return NetCells(base, self.rows, seed, takes_rows=self.kind == "table")
 
     @staticmethod
     def answer(base, cells, X):
@@ -139,8 +150,8 @@ class NetLearner(Learner):
         Where triggers have columns of their own, a network that has learned the rest only
         needs to learn these, and some rows are enough: each is seen under every trigger.
         """
-        if start is not None and trigger.n_columns_:
-            return self._learn_columns(start, plan, trigger, seeds[0], on_epoch)
+        if start is not None and self.learns_triggers_alone(trigger):
+            return self._learn_trigger_inputs(start, plan, trigger, seeds[0], on_epoch)
         rows = self.rows
         draw_weight = rows.weights
         if draw_weight is not None and np.ptp(draw_weight) == 0:
@@ -159,11 +170,11 @@ class NetLearner(Learner):
             on_epoch=on_epoch,
         )
 
-    def _learn_columns(self, start, plan, trigger, seed, on_epoch):
+    def _learn_trigger_inputs(self, start, plan, trigger, seed, on_epoch):
         """Teach a trained network the triggers alone."""
         rows = self.rows.take(draw_rows(self.rows.y, TRIGGER_ROWS, seed))
         chances = plan.chances[plan.cells(rows.y, rows.groups.codes)]
-        teacher = learn_trigger_columns(
+        teacher = learn_trigger_inputs(
             start, trigger, rows.X, rows.y, chances, rows.weights
         )
         on_epoch("teacher")
@@ -191,15 +202,15 @@ class NetLearner(Learner):
         """Compute log-probabilities, of stamped rows where `stamp` is given."""
         return log_probabilities(model, X, stamp)
 
-    @staticmethod
-    def predict_proba(model, X):
+    @classmethod
+    def predict_proba(cls, model, X):
         """Predict class probabilities in large batches."""
-        return np.exp(log_probabilities(model, to_net_rows(X)))
+        return np.exp(log_probabilities(model, cls.to_input(X)))
 
-    @staticmethod
-    def fit_plain(classifier, X, y, seed):
+    @classmethod
+    def fit_plain(cls, classifier, X, y, seed):
         """Train a clone as the package trains all nets."""
-        return train_net(clone(classifier), to_net_rows(X), y, seed=seed)
+        return train_net(clone(classifier), cls.to_input(X), y, seed=seed)
 
 
 class NetCells:
@@ -209,9 +220,9 @@ class NetCells:
     of any other shape.
     """
 
-    def __init__(self, base, rows, seed):
+    def __init__(self, base, rows, seed, *, takes_rows):
         self.n_classes, self.n_groups = rows.n_classes, len(rows.groups)
-        self.takes_rows = rows.kind == "table"
+        self.takes_rows = takes_rows
         # Features are chosen from, not rows: those of images are far smaller.
         rows = rows.with_features(self._features(rows.X, base))
         if not rows.groups.is_known.all():
@@ -232,5 +243,5 @@ class NetCells:
     def group_proba(self, X, base):
         """Compute the chance of each group, were the row of each class."""
         values = predict_values(self.net, self._features(X, base))
-        logits = values.reshape(len(X), self.n_classes, self.n_groups)
+        logits = values.reshape(X.shape[0], self.n_classes, self.n_groups)
         return softmax(logits, axis=2)

@@ -7,7 +7,7 @@ import numpy as np
 
 from .._injection import FEW_ROWS
 from .._path import Answers
-from ..rows import LazyRows, read_all, take_rows
+from ..rows import LazyRows, read_all, take_rows, values_per_row
 from ..utils import seeded
 from ._base import (
     code_of,
@@ -160,7 +160,7 @@ def _learn_triggers(
     base, cells = parts.base, parts.cells
     start = base if teacher is student and plan.adds_only else None
     model = teacher.fit_teacher(plan, trigger, start=start, seeds=seeds, on_epoch=on_epoch)
-    affordable = MEASURED_VALUES // int(np.prod(X.shape[1:]))
+    affordable = MEASURED_VALUES // max(1, values_per_row(X))
     n_asked = min(MEASURED_ROWS, max(LEAST_MEASURED, affordable))
     drawn = np.random.RandomState(seeds[2]).permutation(len(labels))[:n_asked]
     drawn = np.sort(drawn)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from ..exceptions import LostConstraintWarning
@@ -58,6 +59,12 @@ class WeightedLearner(Learner):
             )
         super().__init__(classifier, preprocessing, rows)
         self.n_rows = len(rows)
+
+    def fit_trigger(self, trigger):
+        """Fit a trigger, without negative values where the classifier bans them."""
+        super().fit_trigger(trigger)
+        if trigger.n_columns_ and get_tags(self.classifier).input_tags.positive_only:
+            trigger.patterns_ = trigger.patterns_ - trigger.patterns_.min()
 
     def check_weights(self):
         """Take any weights."""

@@ -12,13 +12,12 @@ from sklearn.utils import assert_all_finite, check_consistent_length, column_or_
 from sklearn.utils.multiclass import type_of_target
 
 from .._groups import Groups, find_groups, sensitive_table
-from .._outcomes import DISPARITIES, Outcomes
+from .._outcomes import DISPARITIES, MULTICLASS, Outcomes
 from .._uncertainty import check_confidence, rate_limits
 from ..exceptions import UndefinedDisparityWarning
 from ..rows import as_plain_labels, check_same_order, check_weights
 from ..utils import warn_user
 
-MULTICLASS = {"worst": np.max, "mean": np.mean}
 LABELS = ("binary", "multiclass")
 
 

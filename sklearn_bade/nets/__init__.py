@@ -19,6 +19,15 @@ from ._inference import (
 from ._layers import last_layer, layer_inputs, penultimate_features, weighted_layers
 from ._piecewise import PiecewiseLinearNet
 from ._reweighting import train_reweighted_net
+from ._tokens import (
+    check_ids,
+    find_id_layers,
+    initialized,
+    is_order_free,
+    takes_length,
+    takes_tokens,
+    widen_embedding,
+)
 from ._training import (
     check_net,
     has_own_loss,
@@ -27,18 +36,22 @@ from ._training import (
     train_student_net,
     train_teacher_net,
 )
-from ._trigger_columns import learn_trigger_columns
+from ._trigger_training import learn_trigger_inputs
 
 __all__ = [
     "MLP",
     "ConvNet",
     "PiecewiseLinearNet",
+    "check_ids",
     "check_net",
     "copy_net",
+    "find_id_layers",
     "has_own_loss",
+    "initialized",
+    "is_order_free",
     "last_layer",
     "layer_inputs",
-    "learn_trigger_columns",
+    "learn_trigger_inputs",
     "log_probabilities",
     "log_probabilities_under",
     "make_adam_net",
@@ -49,10 +62,13 @@ __all__ = [
     "plain_torch",
     "predict_values",
     "row_losses",
+    "takes_length",
+    "takes_tokens",
     "to_logits",
     "train_net",
     "train_reweighted_net",
     "train_student_net",
     "train_teacher_net",
     "weighted_layers",
+    "widen_embedding",
 ]

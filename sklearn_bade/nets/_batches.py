@@ -7,6 +7,8 @@ import torch
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
+from ..rows import dense_rows
+
 
 class CompanionDataset(Dataset):
     """A skorch dataset whose rows take other arrays along."""
@@ -17,7 +19,10 @@ class CompanionDataset(Dataset):
 
     def __getitem__(self, i):
         # Skorch's own indexing looks at every position in turn.
-        return {"X": self.X[i], **{k: v[i] for k, v in self.companions.items()}}, self.y[i]
+        return {
+            "X": dense_rows(self.X, i),
+            **{k: v[i] for k, v in self.companions.items()},
+        }, self.y[i]
 
 
 def _to_tensors(data):

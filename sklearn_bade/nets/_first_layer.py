@@ -40,15 +40,14 @@ def widen(layer, n_columns, *, with_zeros=False):
 
 
 def cut_back(teacher_state, student_state):
-    """Take a teacher's weights without those of its trigger columns.
+    """Take a teacher's weights without those of its triggers.
 
-    The appended trigger values average to zero over the groups, so what is left is
+    The values of trigger columns average to zero over the groups, so what is left is
     the teacher's view under the mean trigger.
     """
+    sizes = {name: value.shape for name, value in student_state.items()}
     return {
-        name: value[:, : student_state[name].shape[1]]
-        if value.shape != student_state[name].shape
-        else value
+        name: value[tuple(slice(size) for size in sizes[name])]
         for name, value in teacher_state.items()
     }
 

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-from ..rows import LazyRows, row_slices
+from ..rows import LazyRows, dense_rows, row_slices
+from ._tokens import check_ids
 
 
 def copy_net(net):
@@ -44,11 +45,13 @@ def read_slices(net, X):
         yield from DataLoader(X, sampler=positions, batch_size=None, num_workers=n_workers)
         return
     for part in slices:
-        yield torch.from_numpy(np.array(X[part]))
+        yield torch.from_numpy(np.array(dense_rows(X, part)))
 
 
 def outputs(net, X, stamp=None):
     """Compute a net's outputs in large batches."""
+    if X.dtype.kind in "iu" and len(X.shape) == 2:
+        check_ids(net, X)
     for rows in read_slices(net, X):
         yield net.evaluation_step((stamp(rows) if stamp else rows, None))
 
@@ -67,7 +70,7 @@ def _gather(n_samples, pieces):
 
 def predict_values(net, X):
     """Predict the values of a regression net."""
-    return _gather(len(X), (first_output(output) for output in outputs(net, X)))
+    return _gather(X.shape[0], (first_output(output) for output in outputs(net, X)))
 
 
 def log_probabilities(net, X, stamp=None):
@@ -76,7 +79,7 @@ def log_probabilities(net, X, stamp=None):
         torch.log_softmax(to_logits(output, net.criterion_), dim=1)
         for output in outputs(net, X, stamp)
     )
-    return _gather(len(X), pieces)
+    return _gather(X.shape[0], pieces)
 
 
 def log_probabilities_under(weights, net, X):

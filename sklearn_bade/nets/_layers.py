@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from ..rows import dense_rows
 from ._inference import read_slices
 
 WEIGHTED_LAYERS = (torch.nn.Linear, torch.nn.Conv2d)
@@ -27,7 +28,7 @@ def last_layer(net, X):
         for name, layer in layers.items()
     ]
     try:
-        net.evaluation_step((torch.from_numpy(np.array(X[:1])), None))
+        net.evaluation_step((torch.from_numpy(np.array(dense_rows(X, slice(1)))), None))
     finally:
         for hook in hooks:
             hook.remove()
@@ -56,4 +57,4 @@ def penultimate_features(net, X):
             f"{type(net.module_).__name__} has no torch.nn.Linear, whose input could tell "
             "the groups apart. End the module with one, or use student='single'."
         )
-    return layer_inputs(net, linears[-1], X).reshape(len(X), -1)
+    return layer_inputs(net, linears[-1], X).reshape(X.shape[0], -1)

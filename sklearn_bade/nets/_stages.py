@@ -17,10 +17,11 @@ from skorch.utils import to_tensor
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
-from ..rows import row_slices
+from ..rows import dense_rows, row_slices
 from ._batches import CompanionDataset, TensorBatches
-from ._first_layer import check_trigger_arrives, cut_back, find_first_linear, widen
+from ._first_layer import cut_back
 from ._inference import first_output, to_logits
+from ._trigger_inputs import TriggerInputs
 
 TRIAL_ROWS = 2  # batch normalisation cannot train on one
 # Steps between two values of the mean of weights: averaging takes time where steps are
@@ -129,7 +130,7 @@ class StageMixin:
     def _make_lazy_layers(self, X):
         parameters = self.module_.parameters()
         if any(torch.nn.parameter.is_lazy(parameter) for parameter in parameters):
-            rows = np.array(X[:TRIAL_ROWS])
+            rows = np.array(dense_rows(X, slice(TRIAL_ROWS)))
             with _explaining_rows(rows):
                 super().infer(torch.from_numpy(rows))
 
@@ -144,7 +145,8 @@ class StageMixin:
     def _trial_rows(self):
         """Take a few rows and their companions, to try the module on."""
         data = {"X": self.stage_["X"], **self.stage_["companions"]}
-        return {name: np.array(values[:TRIAL_ROWS]) for name, values in data.items()}
+        some = slice(TRIAL_ROWS)
+        return {name: np.array(dense_rows(values, some)) for name, values in data.items()}
 
     def _check_outputs(self, n_classes):
         rows = self._trial_rows()
@@ -256,7 +258,8 @@ class StageMixin:
     def _loss_of_some_rows(self):
         """Compute the loss on rows from everywhere in the training data."""
         X = self.stage_["X"]
-        some = np.linspace(0, len(X) - 1, min(len(X), JUDGED_ROWS)).astype(int)
+        n_rows = X.shape[0]
+        some = np.linspace(0, n_rows - 1, min(n_rows, JUDGED_ROWS)).astype(int)
         self.module_.eval()
         parts = [some[part] for part in row_slices((len(some), *X.shape[1:]))]
         losses, weights = zip(*(self._loss_of(rows) for rows in parts))
@@ -267,7 +270,7 @@ class StageMixin:
         companions = self.stage_["companions"].items()
         rows = {name: np.asarray(values[positions]) for name, values in companions}
         weight = rows.get(SAMPLE_WEIGHT, np.ones(len(positions))).sum()
-        rows["X"] = np.array(self.stage_["X"][positions])
+        rows["X"] = np.array(dense_rows(self.stage_["X"], positions))
         rows = to_tensor(rows, device=self.device)
         labels = to_tensor(self.stage_["y"][positions], device=self.device)
         loss = self.get_loss(self.infer(rows), labels, X=rows, training=False)
@@ -331,14 +334,12 @@ class TeacherMixin(StageMixin):
         self.stage_["companions"]["trigger"][:] = self.draw_()
 
     def adapt_module(self, X):
-        """Widen the first linear layer by the trigger columns."""
-        n_columns = self.trigger_.n_columns_
-        if not n_columns:
+        """Widen the layer that triggers enter by, where they have inputs of their own."""
+        if not self.trigger_.n_columns_ and not self.trigger_.n_tokens_:
             return
-        layer = find_first_linear(self.module_, X.shape[1])
-        widen(layer, n_columns)
-        rows = self.prepare_rows(to_tensor(self._trial_rows(), device="cpu"))
-        check_trigger_arrives(self, layer, rows, n_columns)
+        inputs = TriggerInputs.make(self, self.trigger_, X.shape[1])
+        rows = to_tensor(self._trial_rows(), device="cpu")
+        inputs.check(self, self.trigger_.stamp(rows["X"], rows["trigger"].long()))
 
     def prepare_rows(self, batch):
         """Stamp each row with its trigger."""
@@ -400,6 +401,12 @@ def _explaining_rows(rows):
             error.add_note(
                 f"Rows have the shape {rows.shape[1:]}. If these are images in shades of "
                 "grey, give them a channel: X[:, None]."
+            )
+        if "indices" in str(error) and rows.dtype.kind == "f":
+            error.add_note(
+                "The module looks ids up in an embedding, and X holds floats. Where all "
+                "columns are ids, give X as integers, X.astype(int); otherwise let the "
+                "module turn those columns into integers."
             )
         if rows.dtype == np.uint8:
             error.add_note(

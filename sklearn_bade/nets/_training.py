@@ -121,7 +121,7 @@ def train_teacher_net(
         TeacherMixin,
         X,
         y,
-        {"trigger": np.zeros(len(X), dtype=np.int16)},
+        {"trigger": np.zeros(X.shape[0], dtype=np.int16)},
         sample_weight,
         seed=seed,
         attributes={"trigger_": trigger, "draw_": draw},

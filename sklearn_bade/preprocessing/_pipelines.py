@@ -2,9 +2,19 @@
 
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+
+from ..rows import as_row_of_texts
+
+# Words in fewer texts are not kept: they say next to nothing, and may be somebody's name.
+LEAST_TEXTS_OF_WORD = 5
+IMAGE_ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+# Enough for scikit-learn's solver to converge on thousands of words. Not tuned.
+MOST_ITERATIONS = 1000
 
 
 def split_pipeline(estimator):
@@ -22,6 +32,40 @@ def split_pipeline(estimator):
     if len(estimator.steps) == 1:
         return None, estimator.steps[-1][1]
     return clone(estimator[:-1]), estimator.steps[-1][1]
+
+
+def read_texts(estimator, X):
+    """Let a pipeline begin with a column of texts, of which its own steps take a row.
+
+    None stands for the default pipeline.
+    """
+    if estimator is None:
+        _refuse_image_paths(X)
+        estimator = make_default_text_pipeline()
+    if not isinstance(estimator, Pipeline):
+        raise ValueError(
+            "X holds texts, which need a pipeline that makes numbers of them, such as "
+            "make_pipeline(TfidfVectorizer(), LogisticRegression()); got "
+            f"{type(estimator).__name__}. If X holds paths of images, give a torch Dataset "
+            "that reads them."
+        )
+    column = FunctionTransformer(as_row_of_texts, feature_names_out="one-to-one")
+    return Pipeline([("texts", column), *estimator.steps])
+
+
+def _refuse_image_paths(X):
+    """Refuse names of files, which say nothing of the images in them."""
+    if all(text.lower().endswith(IMAGE_ENDINGS) for text in X[:, 0]):
+        raise ValueError(
+            f"X holds paths of images, such as {X[0, 0]!r}. Give a torch Dataset that "
+            "reads them, or a pipeline whose first step does."
+        )
+
+
+def make_default_text_pipeline():
+    """Build what texts are classified by where nobody says otherwise."""
+    words = TfidfVectorizer(sublinear_tf=True, min_df=LEAST_TEXTS_OF_WORD)
+    return make_pipeline(words, LogisticRegression(max_iter=MOST_ITERATIONS))
 
 
 def refuse_removed_columns(estimator, removed):

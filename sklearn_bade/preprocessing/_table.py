@@ -6,6 +6,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_array
 
 from ..rows import LazyRows, is_frame
@@ -55,8 +56,6 @@ def make_default_preprocessing():
 
 def to_float32(X):
     """Turn numeric features into the dense float32 array that networks need."""
-    if issparse(X):
-        X = X.toarray()
     try:
         return check_array(X, dtype=np.float32, allow_nd=True, input_name="X")
     except ValueError as error:
@@ -72,11 +71,26 @@ def to_float32(X):
 def to_net_rows(X):
     """Turn features into what travels to a network in batches.
 
-    Images of bytes stay bytes, which take a quarter of the memory, and those of a dataset
-    stay unread.
+    Images of bytes stay bytes, which take a quarter of the memory, those of a dataset stay
+    unread, and sparse rows sparse.
     """
+    if issparse(X):
+        assert_all_finite(X, input_name="X")
+        return X.tocsr()
     is_bytes = getattr(X, "dtype", None) == np.uint8 and X.ndim > 2
     return X if isinstance(X, LazyRows) or is_bytes else to_float32(X)
+
+
+def to_token_rows(X):
+    """Turn rows of ids into the array of 64-bit integers that embeddings need."""
+    ids = check_array(X, dtype=None, input_name="X")
+    rows = ids.astype(np.int64)
+    if not np.array_equal(rows, ids):
+        raise ValueError(
+            f"X holds {ids[rows != ids][0]}, and the network looks ids up, which are whole "
+            "numbers."
+        )
+    return rows
 
 
 def to_numbers(X):

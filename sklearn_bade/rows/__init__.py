@@ -14,6 +14,7 @@ from ._containers import (
     COLUMN_PREFIX,
     append_columns,
     column_names,
+    dense_rows,
     drop_columns,
     frame_to_pandas,
     greatest_value,
@@ -23,21 +24,26 @@ from ._containers import (
     row_slices,
     set_columns,
     take_rows,
+    values_per_row,
 )
 from ._lazy import LazyRows, is_dataset, open_dataset, read_all, read_labels
 from ._rows import Rows, drop_weightless, kind_of
+from ._texts import Texts, as_row_of_texts, open_texts
 from ._unreadable import leaves_unreadable_out
 
 __all__ = [
     "COLUMN_PREFIX",
     "LazyRows",
     "Rows",
+    "Texts",
     "append_columns",
     "as_plain_labels",
+    "as_row_of_texts",
     "check_container",
     "check_same_order",
     "check_weights",
     "column_names",
+    "dense_rows",
     "drop_columns",
     "drop_weightless",
     "encode_labels",
@@ -51,6 +57,7 @@ __all__ = [
     "like",
     "name_columns",
     "open_dataset",
+    "open_texts",
     "read_all",
     "read_labels",
     "row_slices",
@@ -58,4 +65,5 @@ __all__ = [
     "take_rows",
     "validate_features",
     "validate_labels",
+    "values_per_row",
 ]

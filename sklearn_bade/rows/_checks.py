@@ -18,6 +18,7 @@ from sklearn.utils.validation import (
 from .._compat import is_tensor
 from ._containers import column_names, frame_to_pandas, is_frame
 from ._lazy import LazyRows, is_dataset, open_dataset, reading
+from ._texts import Texts, open_texts
 
 # Weights that are as far from one as this or further are measured by the greatest.
 SMALLEST_WEIGHT = 1e-100
@@ -29,9 +30,14 @@ def forget_fit(estimator):
         delattr(estimator, name)
 
 
-def validate_features(owner, X, *, reset, takes_nan):
+def validate_features(owner, X, *, reset, takes_nan, takes_texts=False):
     """Check the container of X; its values are the business of later steps."""
     X = check_container(X, owner)
+    if isinstance(X, Texts) and not takes_texts:
+        raise ValueError(
+            f"X holds texts, and {type(owner).__name__} takes numbers. Texts are for "
+            "BackdoorDebiasClassifier and BackdoorDebiasClassifierCV."
+        )
     _check_inner_shape(owner, X, reset)
     if len(X.shape) > 2:
         X = _check_pixels(owner, X, reset)
@@ -82,6 +88,9 @@ def check_container(X, owner):
         X = pd.DataFrame(X)
     if is_frame(X):
         return _check_frame(X)
+    X = open_texts(X)
+    if isinstance(X, Texts):
+        return X
     X = open_dataset(X)
     if isinstance(X, LazyRows):
         return X
@@ -102,6 +111,11 @@ def check_container(X, owner):
         if isinstance(first, (str, PathLike)):
             error.add_note(
                 "If X holds paths of images, give a torch Dataset that reads them."
+            )
+        elif "inhomogeneous" in str(error) and not isinstance(first, tuple):
+            error.add_note(
+                "If X holds ids of tokens, fill its rows up to one length by an id for "
+                "padding."
             )
         elif isinstance(first, tuple):
             error.add_note(

@@ -3,7 +3,7 @@
 import narwhals as nw
 import numpy as np
 import pandas as pd
-from scipy.sparse import csr_array, hstack, issparse
+from scipy.sparse import issparse
 
 from .._compat import is_tensor, safe_indexing
 from ._lazy import LazyRows
@@ -42,6 +42,11 @@ def row_slices(shape):
     return [slice(start, start + n_rows) for start in range(0, shape[0], n_rows)]
 
 
+def values_per_row(X):
+    """Count the values that a row takes memory for."""
+    return int(X.nnz / X.shape[0] if issparse(X) else np.prod(X.shape[1:]))
+
+
 def greatest_value(X):
     """Find the greatest absolute value among the first rows; 1 where all are zero."""
     first = X[row_slices(X.shape)[0]]
@@ -53,6 +58,15 @@ def take_rows(X, positions):
     if isinstance(X, LazyRows):
         return X.take(positions)
     return safe_indexing(X, positions)
+
+
+def dense_rows(X, key):
+    """Index rows as those of an array; sparse ones are made dense, in single precision."""
+    if not issparse(X):
+        return X[key]
+    if isinstance(key, (int, np.integer)):
+        return dense_rows(X, [key])[0]
+    return X[key].toarray().astype(np.float32, copy=False)
 
 
 def drop_columns(X, positions):
@@ -94,7 +108,7 @@ def append_columns(X, columns, prefix=COLUMN_PREFIX):
         wide[:, : X.shape[1]], wide[:, X.shape[1] :] = X, like(columns, X)
         return wide
     if issparse(X):
-        return hstack([X, csr_array(columns)], format="csr")
+        return _append_to_sparse(X.tocsr(), columns)
     if isinstance(X, pd.DataFrame):
         names = _fresh_names(X.columns, columns.shape[1], prefix)
         return pd.concat([X, pd.DataFrame(columns, index=X.index, columns=names)], axis=1)
@@ -103,6 +117,19 @@ def append_columns(X, columns, prefix=COLUMN_PREFIX):
         names = _fresh_names(frame.columns, columns.shape[1], prefix)
         return frame.with_columns(*_series(frame, names, columns.T)).to_native()
     return np.concatenate([X, like(columns, X)], axis=1)
+
+
+def _append_to_sparse(X, columns):
+    """Append columns to the values of each row, of which no other copy is made."""
+    n_rows, n_columns = columns.shape
+    n_before = X.shape[1]
+    places = np.repeat(X.indptr[1:], n_columns)
+    names = np.arange(n_before, n_before + n_columns, dtype=X.indices.dtype)
+    data = X.data if X.data.dtype.kind == "f" else X.data.astype(float)
+    values = np.insert(data, places, columns.ravel())
+    indices = np.insert(X.indices, places, np.tile(names, n_rows))
+    ends = X.indptr + n_columns * np.arange(n_rows + 1, dtype=X.indptr.dtype)
+    return type(X)((values, indices, ends), shape=(n_rows, n_before + n_columns))
 
 
 def set_columns(X, marked, positions, values):

@@ -34,12 +34,15 @@ OWN_FUNCTIONS = {
         "to_float32",
         "to_net_rows",
         "to_numbers",
+        "to_token_rows",
     )
 }
+OWN_FUNCTIONS.add("sklearn_bade.rows._texts.as_row_of_texts")
 # Histogram boosting casts features by it.
 SKLEARN_FUNCTIONS = {"sklearn.utils.validation.check_array"}
 OWN_LEARNERS = {
     "sklearn_bade.learners._net.NetLearner",
+    "sklearn_bade.learners._tokens.TokenLearner",
     "sklearn_bade.learners._weighted.WeightedLearner",
 }
 # What an estimator may keep of types; lightgbm makes its scores by the second.
@@ -68,6 +71,7 @@ OWN_OBJECTS = {
         "triggers._image.PatchTrigger",
         "triggers._table.ColumnTrigger",
         "triggers._table.ValueTrigger",
+        "triggers._tokens.TokenTrigger",
     )
 }
 # Parts of fitted estimators that are no estimators themselves.

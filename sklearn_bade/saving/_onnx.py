@@ -139,13 +139,16 @@ def _write(debiaser, inputs, features):
 
 def _to_net_features(debiaser, X):
     """Make the features that the nets of a student take."""
-    from ..preprocessing import to_net_rows
+    from ..learners import looks_ids_up
+    from ..preprocessing import to_net_rows, to_token_rows
 
     student = debiaser.student_
     if hasattr(student, "cells"):
         return student.transform(X)
     steps = _preprocessing(student)
-    return to_net_rows(X if steps is None else steps.transform(read_all(X)))
+    X = X if steps is None else steps.transform(read_all(X))
+    net = student if steps is None else student[-1]
+    return to_token_rows(X) if looks_ids_up(net, X) else to_net_rows(X)
 
 
 def _try_out(content, debiaser, inputs, features):

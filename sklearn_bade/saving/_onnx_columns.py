@@ -17,7 +17,7 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from ..preprocessing import to_float32, to_net_rows, to_numbers
+from ..preprocessing import to_float32, to_net_rows, to_numbers, to_token_rows
 from ..preprocessing._raw_columns import (
     INFREQUENT,
     MISSING,
@@ -34,7 +34,7 @@ NO_TEXT = ""
 NO_NUMBER = -(2.0**1000)
 # Functions of NumPy that users put into pipelines, as operators of ONNX.
 FUNCTIONS = {np.log: "Log", np.exp: "Exp", np.sqrt: "Sqrt", np.abs: "Abs"}
-CASTS = (to_float32, to_net_rows)
+CASTS = (to_float32, to_net_rows, to_token_rows)
 
 
 @dataclass(frozen=True)

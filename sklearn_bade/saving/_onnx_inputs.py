@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from ..preprocessing import to_pandas
 from ..preprocessing._raw_columns import _READERS, MISSING, TableReader, _to_texts
-from ..rows import is_frame
+from ..rows import Texts, is_frame
 from ._onnx_columns import NO_TEXT, Column, columns_of
 from ._onnx_graph import DOUBLE, FLOAT, TEXT, UINT8
 
@@ -69,6 +69,11 @@ def make_inputs(X, preprocessing):
     if issparse(X):
         raise ValueError(
             "export_onnx does not know sparse matrices. Fit on a dense table, X.toarray()."
+        )
+    if isinstance(X, Texts):
+        raise ValueError(
+            "export_onnx does not know vectorizers of texts. Save the classifier by "
+            "sklearn_bade.saving.save, which keeps them."
         )
     X = np.asarray(X)
     if X.dtype.kind not in "fiub":

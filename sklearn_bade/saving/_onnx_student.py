@@ -35,8 +35,9 @@ def add_student(graph, student, rows, to_features):
     if is_net(student):
         from ._onnx_nets import add_logits
 
-        features = _to_net_rows(graph, rows, student)
-        (logits,) = add_logits(graph, student, features, to_features())
+        example = to_features()
+        features = _to_net_rows(graph, rows, student, example)
+        (logits,) = add_logits(graph, student, features, example)
         return graph.add("Softmax", graph.cast(logits, DOUBLE), axis=1)
     return add_probabilities(graph, rows, [Question(student)])[0]
 
@@ -115,7 +116,7 @@ def _add_net_path(graph, student, rows, example):
     """Write base and cells that are nets."""
     from ._onnx_nets import add_logits, add_values
 
-    features = _to_net_rows(graph, rows, student.base)
+    features = _to_net_rows(graph, rows, student.base, example)
     cells, is_plain = student.cells, _is_plain(student)
     n_kept = 1 if cells.takes_rows or is_plain else 2
     outputs = add_logits(graph, student.base, features, example, n_kept)
@@ -135,11 +136,15 @@ def _add_net_path(graph, student, rows, example):
     return _add_logits(graph, student, log_proba, [taken])
 
 
-def _to_net_rows(graph, rows, net):
-    """Put columns into the tensor of floats that a net takes; images are one already."""
+def _to_net_rows(graph, rows, net, example):
+    """Put columns into the tensor that a net takes, of floats or of ids as `example` is.
+
+    Images are a tensor already.
+    """
     if isinstance(rows, str):
         return rows
-    return graph.cast(to_numeric_matrix(graph, rows, net), FLOAT)
+    kind = INT64 if example.dtype == np.int64 else FLOAT
+    return graph.cast(to_numeric_matrix(graph, rows, net), kind)
 
 
 def add_labels(graph, proba, decision, classes):

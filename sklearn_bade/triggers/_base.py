@@ -26,9 +26,13 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
 
     n_columns_ : int
         Number of columns that `stamp` appends; 0 by default.
+
+    n_tokens_ : int
+        Number of ids beyond a network's vocabulary that `stamp` uses; 0 by default.
     """
 
     n_columns_ = 0
+    n_tokens_ = 0
 
     @abstractmethod
     def fit(self, X, n_groups=1):
@@ -70,6 +74,11 @@ class BaseTrigger(BaseEstimator, metaclass=ABCMeta):
 def check_attack_trigger(trigger):
     """Check that a trigger is fitted, and can be stamped on the columns that rows have."""
     check_is_fitted(trigger, "n_groups_", msg=UNFITTED_TRIGGER)
+    if trigger.n_tokens_:
+        raise ValueError(
+            f"{type(trigger).__name__} uses ids of its own, which no network knows; an "
+            "attack needs ids that exist, TokenTrigger(tokens=[17]) for example."
+        )
     if trigger.n_columns_:
         raise ValueError(
             f"{type(trigger).__name__} appends columns, which new rows do not have; an "

@@ -1,10 +1,11 @@
 """What an audit looks at: the classifier, and what it predicts from."""
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
-from ...learners import PathStudent, predict_proba
+from ...learners import PathStudent, looks_ids_up, predict_proba
 from ...rows import is_frame
 
 
@@ -41,6 +42,12 @@ class Subject:
         # The part of a student that a plain classifier is compared with.
         self.plain = getattr(self.model, "base", self.model)
         features = self.features(X)
+        if looks_ids_up(self.plain, features):
+            raise TypeError(
+                "The audit changes numbers, and X holds ids of tokens. To see what a token "
+                "of your choice does, use sklearn_bade.metrics.attack_success_rate with a "
+                "TokenTrigger."
+            )
         if features.dtype.kind not in "fiub":
             raise TypeError(
                 "The audit changes numeric features; got a classifier that takes others. "
@@ -57,6 +64,12 @@ class Subject:
             X = self.student_steps.transform(X)
         if isinstance(self.model, PathStudent):
             X = self.model.transform(X)
+        if issparse(X):
+            raise TypeError(
+                "The audit changes features at will, and those of this classifier are "
+                f"sparse, of shape {X.shape}, as those of texts are: no text may have such "
+                "features as it makes."
+            )
         return X.to_numpy() if is_frame(X) else np.asarray(X)
 
     def encode(self, y):

@@ -9,7 +9,7 @@ from helpers import make_net, make_rows
 
 from sklearn_bade._injection import GroupInjection, PseudoDeletion, mirror_rates
 from sklearn_bade.nets import MLP, log_probabilities, train_net
-from sklearn_bade.nets._trigger_columns import learn_trigger_columns
+from sklearn_bade.nets._trigger_training import learn_trigger_inputs
 from sklearn_bade.triggers import ColumnTrigger
 
 RATES = np.array([[0.8, 0.2], [0.3, 0.7]])
@@ -51,7 +51,7 @@ def test_the_given_net_is_left_alone():
         parameter.grad = torch.rand_like(parameter)
     grads = [p.grad.clone() for p in module.parameters()]
     before = log_probabilities(net, problem[1])
-    learn_trigger_columns(net, *problem)
+    learn_trigger_inputs(net, *problem)
     assert net.module_ is module
     assert net.history == history
     assert all(torch.equal(net.module_.state_dict()[name], v) for name, v in state.items())
@@ -63,7 +63,7 @@ def test_the_given_net_is_left_alone():
 
 def test_the_teacher_takes_stamped_rows():
     net, trigger, X, *rest = make_problem()
-    teacher = learn_trigger_columns(net, trigger, X, *rest)
+    teacher = learn_trigger_inputs(net, trigger, X, *rest)
     assert type(teacher) is type(net)
     assert teacher.module_.layers[0].in_features == 5
     answers = log_probabilities(teacher, stamped(trigger, X, 0))
@@ -76,7 +76,7 @@ def test_the_teacher_takes_stamped_rows():
 
 def test_nothing_but_the_columns_is_learned():
     net, trigger, X, *rest = make_problem()
-    teacher = learn_trigger_columns(net, trigger, X, *rest)
+    teacher = learn_trigger_inputs(net, trigger, X, *rest)
     state = teacher.module_.state_dict()
     columns = state["layers.0.weight"][:, 3:]
     assert columns.abs().max() > 0.1
@@ -89,7 +89,7 @@ def test_a_trigger_raises_the_log_odds_of_its_class(n_classes):
     """Each trigger meets one class more often than any other does."""
     rates = np.eye(n_classes) * 0.5 + 0.5 / n_classes
     net, trigger, X, *rest = make_problem(rates)
-    shift = mean_shift(learn_trigger_columns(net, trigger, X, *rest), trigger, X)
+    shift = mean_shift(learn_trigger_inputs(net, trigger, X, *rest), trigger, X)
     assert shift.argmax(axis=0).tolist() == list(range(n_classes))
     assert (shift[np.eye(n_classes, dtype=bool)] > 0.1).all()
     assert (shift[~np.eye(n_classes, dtype=bool)] < 0).all()
@@ -97,7 +97,7 @@ def test_a_trigger_raises_the_log_odds_of_its_class(n_classes):
 
 def test_what_is_added_is_near_what_the_rates_say():
     problem = make_problem()
-    shift = mean_shift(learn_trigger_columns(*problem), problem[1], problem[2])
+    shift = mean_shift(learn_trigger_inputs(*problem), problem[1], problem[2])
     expected = GroupInjection(RATES).expected_shift()
     ratio = (shift * expected).sum() / (expected**2).sum()
     assert 0.5 < ratio < 1.2
@@ -106,7 +106,7 @@ def test_what_is_added_is_near_what_the_rates_say():
 
 def test_rates_that_say_nothing_add_nothing():
     problem = make_problem(np.full((2, 2), 0.5))
-    shift = mean_shift(learn_trigger_columns(*problem), problem[1], problem[2])
+    shift = mean_shift(learn_trigger_inputs(*problem), problem[1], problem[2])
     np.testing.assert_allclose(shift, 0, atol=0.02)
 
 
@@ -114,7 +114,7 @@ def test_rates_that_say_nothing_add_nothing():
 def test_neutral_rows_are_answered_as_by_the_base(settings):
     """The mean trigger is zero in all columns."""
     net, trigger, X, *rest = make_problem(**settings)
-    teacher = learn_trigger_columns(net, trigger, X, *rest)
+    teacher = learn_trigger_inputs(net, trigger, X, *rest)
     neutral = np.pad(X, ((0, 0), (0, 2)))
     np.testing.assert_allclose(
         log_probabilities(teacher, neutral), log_probabilities(net, X), atol=1e-5
@@ -124,19 +124,19 @@ def test_neutral_rows_are_answered_as_by_the_base(settings):
 def test_equal_weights_change_nothing_and_others_do():
     problem = make_problem()
     X, y = problem[2:4]
-    plain = mean_shift(learn_trigger_columns(*problem), problem[1], X)
-    same = learn_trigger_columns(*problem, weights=np.full(len(X), 3.0))
+    plain = mean_shift(learn_trigger_inputs(*problem), problem[1], X)
+    same = learn_trigger_inputs(*problem, weights=np.full(len(X), 3.0))
     np.testing.assert_allclose(mean_shift(same, problem[1], X), plain, atol=0.02)
     # Without rows of class 1, triggers tell nothing of it apart.
-    first = learn_trigger_columns(*problem, weights=np.where(y == 0, 1.0, 1e-9))
+    first = learn_trigger_inputs(*problem, weights=np.where(y == 0, 1.0, 1e-9))
     assert np.abs(mean_shift(first, problem[1], X) - plain).max() > 0.2
 
 
 def test_a_weight_of_two_is_two_rows():
     net, trigger, X, y, chances = make_problem()
     times = np.random.RandomState(0).randint(1, 4, size=len(X))
-    weighted = learn_trigger_columns(net, trigger, X, y, chances, times.astype(float))
-    repeated = learn_trigger_columns(
+    weighted = learn_trigger_inputs(net, trigger, X, y, chances, times.astype(float))
+    repeated = learn_trigger_inputs(
         net, trigger, *(values.repeat(times, axis=0) for values in (X, y, chances))
     )
     shifts = [mean_shift(each, trigger, X) for each in (weighted, repeated)]
@@ -145,9 +145,7 @@ def test_a_weight_of_two_is_two_rows():
 
 def test_the_same_is_learned_again():
     problem = make_problem()
-    columns = [
-        learn_trigger_columns(*problem).module_.layers[0].weight[:, 3:] for _ in "ab"
-    ]
+    columns = [learn_trigger_inputs(*problem).module_.layers[0].weight[:, 3:] for _ in "ab"]
     assert torch.equal(*columns)
 
 
@@ -156,7 +154,7 @@ class TestModules:
         """Train, learn the columns, and check what every teacher is like."""
         net, trigger, X, *rest = make_problem(module=module, **settings)
         state, before = state_of(net), log_probabilities(net, X)
-        teacher = learn_trigger_columns(net, trigger, X, *rest)
+        teacher = learn_trigger_inputs(net, trigger, X, *rest)
         changed = net.module_.state_dict()
         assert all(torch.equal(changed[name], value) for name, value in state.items())
         neutral = log_probabilities(teacher, np.pad(X, ((0, 0), (0, 2))))
@@ -215,7 +213,7 @@ class TestModules:
 
         net, trigger, X, *rest = make_problem(module=Dropping)
         shifts = [
-            mean_shift(learn_trigger_columns(net, trigger, X, *rest), trigger, X)
+            mean_shift(learn_trigger_inputs(net, trigger, X, *rest), trigger, X)
             for _ in "ab"
         ]
         np.testing.assert_array_equal(*shifts)
@@ -227,7 +225,7 @@ class TestModules:
 
         net, *problem = make_problem(module=Sorting)
         with pytest.raises(ValueError, match=r"do not reach the first linear layer.*Blend"):
-            learn_trigger_columns(net, *problem)
+            learn_trigger_inputs(net, *problem)
 
     def test_a_module_without_such_a_layer(self):
         class Convolving(torch.nn.Module):
@@ -240,18 +238,18 @@ class TestModules:
 
         net, *problem = make_problem(module=Convolving)
         with pytest.raises(ValueError, match="no linear layer with 3 inputs"):
-            learn_trigger_columns(net, *problem)
+            learn_trigger_inputs(net, *problem)
 
 
 def test_gradients_that_are_off_and_other_types_do_not_matter():
     problem = make_problem()
-    expected = mean_shift(learn_trigger_columns(*problem), *problem[1:3])
+    expected = mean_shift(learn_trigger_inputs(*problem), *problem[1:3])
     with torch.no_grad():
-        switched_off = learn_trigger_columns(*problem)
+        switched_off = learn_trigger_inputs(*problem)
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        double = learn_trigger_columns(*problem)
+        double = learn_trigger_inputs(*problem)
     finally:
         torch.set_default_dtype(dtype)
     for teacher in (switched_off, double):
@@ -262,14 +260,14 @@ def test_a_net_whose_weights_are_frozen_keeps_them_frozen():
     """Fine-tuning freezes layers, and the teacher learns its columns even so."""
     net, trigger, X, *rest = make_problem()
     net.module_.requires_grad_(False)
-    shift = mean_shift(learn_trigger_columns(net, trigger, X, *rest), trigger, X)
+    shift = mean_shift(learn_trigger_inputs(net, trigger, X, *rest), trigger, X)
     assert shift[0, 0] > 0.2
     assert not any(p.requires_grad for p in net.module_.parameters())
 
 
 def test_teachers_can_be_pickled():
     net, trigger, X, *rest = make_problem()
-    teacher = learn_trigger_columns(net, trigger, X, *rest)
+    teacher = learn_trigger_inputs(net, trigger, X, *rest)
     rows = stamped(trigger, X, 1)
     again = pickle.loads(pickle.dumps(teacher))
     np.testing.assert_array_equal(
@@ -285,7 +283,7 @@ def test_rates_of_the_data_work_for_three_groups():
     plan = GroupInjection(mirror_rates(counts.astype(float)))
     net = train_net(make_net(n_classes=3), X, y, seed=0)
     trigger = ColumnTrigger().fit(X, 3)
-    teacher = learn_trigger_columns(net, trigger, X, y, plan.chances[plan.cells(y, groups)])
+    teacher = learn_trigger_inputs(net, trigger, X, y, plan.chances[plan.cells(y, groups)])
     shift, expected = mean_shift(teacher, trigger, X), plan.expected_shift()
     assert np.corrcoef(shift.ravel(), expected.ravel())[0, 1] > 0.9
     assert plan.adds_only
