@@ -192,7 +192,10 @@ class StageMixin:
     def get_params_for_optimizer(self, prefix, named_parameters):
         """Take a step of the optimizer in one kernel, where torch has one."""
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        if self.optimizer in FUSED_OPTIMIZERS and not kwargs.keys() & KERNEL_CHOICES:
+        is_known = self.optimizer in FUSED_OPTIMIZERS
+        # The kernel takes no sparse gradients, which embeddings may have.
+        is_sparse = any(getattr(m, "sparse", False) for m in self.module_.modules())
+        if is_known and not is_sparse and not kwargs.keys() & KERNEL_CHOICES:
             kwargs["fused"] = True
         return args, kwargs
 
