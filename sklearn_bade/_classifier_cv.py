@@ -170,7 +170,9 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
     multiclass : {"auto", "worst", "mean"}, default="auto"
         How the gaps of several classes, each against the rest, make up one disparity: by
         the widest, or by their mean. "auto" takes the widest for what is tabulated and for
-        bounds, and the mean for the default rule: the widest of many is mostly noise.
+        bounds, and the mean for the default rule: the widest of many is mostly noise. Of
+        average odds, that rule then weighs the gaps in recall alone, as false positives of
+        one class among many are few.
 
     population : {"auto", "training", "balanced"}, default="auto"
         Whom accuracies, gaps and rates of decisions are about, when candidates are judged:

@@ -11,7 +11,7 @@ import numpy as np
 from ._outcomes import MULTICLASS, ChoiceRule
 from ._uncertainty import equality_p_value, expected_disparity, upper_limit
 from ._verdict import least_disparate
-from .exceptions import CostlyGapWarning, UnreachedBoundWarning
+from .exceptions import CostlyGapWarning, FewRowsWarning, UnreachedBoundWarning
 from .utils import warn_user
 
 # Settled on training rows alone (docs/choosing.rst): the gap of strength 0 is left alone
@@ -19,6 +19,9 @@ from .utils import warn_user
 LEAST_P_VALUE = 0.002
 # Points of accuracy, and of the expected disparity, are worth the same.
 DISPARITY_WEIGHT = 1.0
+# Standard errors that this is, and share of known groups below which it is worth a word:
+# on MEPS, a tenth of 6000 rows is too few to show a gap of .065.
+ERRORS_TO_SHOW_GAPS, SHARE_TO_SHOW_GAPS = 3.1, 0.5
 # What is paid at most for smaller gaps: accuracy, and a share of the recall of each class.
 MOST_ACCURACY_PAID, LEAST_RECALL_KEPT = 0.02, 0.6
 # Standard errors by which a recall has to be kept: it is that of the rows at hand.
@@ -221,6 +224,12 @@ class CautiousRule(Rule):
 
     over_classes : callable, default=np.max
         What makes one figure of the expected disparities of several classes.
+
+    weighed : str or None, default=None
+        Name of the disparity that is weighed against accuracy; None for `disparity`.
+
+    known_share : float, default=1.0
+        Share of the rows whose group is known.
     """
 
     def __init__(
@@ -231,12 +240,16 @@ class CautiousRule(Rule):
         *,
         varies_rates=False,
         over_classes=np.max,
+        weighed=None,
+        known_share=1.0,
     ):
         self.control = control
         self.class_sizes = np.maximum(class_sizes, 1)
         self.name = None if callable(disparity) else disparity
         self.varies_rates = varies_rates
         self.over_classes = over_classes
+        self.weighed = weighed or self.name
+        self.known_share = known_share
         self.p_value, self.error = np.nan, 0.0
         if self.name is not None:
             self.error = control.outcomes.standard_error(self.name)
@@ -286,7 +299,7 @@ class CautiousRule(Rule):
         if self.name is None:
             return candidate.disparity
         outcomes = candidate.outcomes
-        return expected_disparity(outcomes, self.name, over_classes=self.over_classes)
+        return expected_disparity(outcomes, self.weighed, over_classes=self.over_classes)
 
     def is_affordable(self, candidate):
         """Tell whether a candidate pays no more than the rule allows.
@@ -317,6 +330,19 @@ class CautiousRule(Rule):
             self._warn_of_no_choice(chosen)
         elif self.name is not None and not self.is_fair_already:
             self._warn_of_gap(chosen, candidates)
+        elif self.known_share < SHARE_TO_SHOW_GAPS and self.is_control(chosen):
+            self._warn_of_unknown_groups()
+
+    def _warn_of_unknown_groups(self):
+        """Say that a gap may be there all the same, and how great it would have to be."""
+        gap, unseen = self.control.disparity, ERRORS_TO_SHOW_GAPS * self.error
+        warn_user(
+            f"Strength 0 was kept: the group is known of {self.known_share:.1%} of the "
+            f"rows, and a gap as that in these ({gap:.3f}, {self.name}) may be chance. "
+            f"Less than about {unseen:.3f} would not have shown. See what "
+            "with_strength(1.0) does on rows of known group, or record the group of more.",
+            FewRowsWarning,
+        )
 
     def _warn_of_no_choice(self, chosen):
         """Say that nothing was affordable, as in a grid without strength 0."""
@@ -468,7 +494,11 @@ def make_rule(search, judge):
         return MostAccurateRule()
     # A selection has a rate of its own, whatever is added to the logits.
     varies_rates = isinstance(search.base_rates, str) and search.selection_rate is None
-    multiclass = "mean" if search.multiclass == "auto" else search.multiclass
+    decides_itself = search.multiclass == "auto"
+    multiclass = "mean" if decides_itself else search.multiclass
+    # Of one class among many, false positives are few, and would halve what recall shows.
+    by_recall = decides_itself and judge.rows.n_classes > 2
+    weighs_recall = by_recall and search.disparity == "average_odds"
     cautious = CautiousRule(
         control,
         judge.class_sizes,
@@ -477,6 +507,8 @@ def make_rule(search, judge):
         # Of several classes, the widest gap is mostly noise, and one that can be closed
         # should be, whatever another class's is.
         over_classes=MULTICLASS[multiclass],
+        weighed="equal_opportunity" if weighs_recall else None,
+        known_share=float(judge.rows.groups.is_known.mean()),
     )
     bounds = search.max_disparity, search.max_accuracy_loss, search.disparity_weight
     if search.confidence is not None:

@@ -1,6 +1,7 @@
 import pickle
 import sys
 import types
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from sklearn.base import clone
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
 from sklearn.naive_bayes import GaussianNB
@@ -391,6 +393,39 @@ class TestChoice:
 # No feature tells the group; the docs explain why a strength per class helps even so.
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
+@pytest.mark.parametrize(
+    ("multiclass", "how"), [("mean", "mean"), ("worst", "worst"), ("auto", "worst")]
+)
+def test_gaps_of_several_classes_make_one_figure(multiclass, how):
+    X, y, groups = make_rows(400, n_classes=4)
+    pooled = []
+    for disparity in (
+        "average_odds",
+        partial(average_absolute_odds_difference, multiclass=how),
+    ):
+        search = BackdoorDebiasClassifierCV(
+            LogisticRegression(),
+            trigger_strengths=[0.0, 1.0],
+            disparity=disparity,
+            multiclass=multiclass,
+            cv=2,
+            random_state=0,
+        )
+        search.fit(X, y, sensitive_features=groups)
+        pooled.append(search.cv_results_["pooled_test_disparity"])
+    np.testing.assert_allclose(*pooled)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
+def test_many_classes_get_one_strength():
+    X, y, groups = make_rows(1200, n_classes=12)
+    search = BackdoorDebiasClassifierCV(LogisticRegression(), cv=2, random_state=0)
+    search.fit(X, y, sensitive_features=groups)
+    strengths = [params["trigger_strength"] for params in search.cv_results_["params"]]
+    assert all(isinstance(strength, float) for strength in strengths)
+
+
 def test_gaps_of_opposite_signs_need_one_strength_per_class():
     """At most two thirds of the odd, at no more than half a point: three seeds."""
     figures = np.empty((3, 2, 2))

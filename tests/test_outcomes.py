@@ -23,14 +23,22 @@ def test_every_named_disparity_has_a_public_twin():
 
 
 @settings(max_examples=15)
-@given(st.integers(2, 4), st.integers(2, 4), st.integers(0, 1000))
-def test_disparities_from_counts_equal_the_public_metrics(n_classes, n_groups, seed):
+@given(
+    st.integers(2, 4),
+    st.integers(2, 4),
+    st.integers(0, 1000),
+    st.sampled_from(["worst", "mean"]),
+)
+def test_disparities_from_counts_equal_the_public_metrics(
+    n_classes, n_groups, seed, multiclass
+):
     rng = np.random.RandomState(seed)
     y, predicted = rng.randint(n_classes, size=(2, 500))
     groups = rng.randint(n_groups, size=500)
-    outcomes = Outcomes.count(y, predicted, groups, n_classes, n_groups)
+    sizes = n_classes, n_groups
+    outcomes = Outcomes.count(y, predicted, groups, *sizes, multiclass=multiclass)
     for name, function in PUBLIC.items():
-        expected = function(y, predicted, sensitive_features=groups)
+        expected = function(y, predicted, sensitive_features=groups, multiclass=multiclass)
         assert outcomes.disparity(name) == pytest.approx(expected)
 
 
@@ -40,6 +48,26 @@ def test_unknown_groups_are_not_counted():
     ).counts
     assert counts.sum() == 1
     assert counts[1, 1, 1] == 1
+
+
+@pytest.mark.parametrize("name", DISPARITIES)
+def test_the_standard_error_of_a_mean_over_classes(name):
+    """Draws of many samples vary by as much as is estimated from one."""
+    rng = np.random.RandomState(0)
+    truth = np.repeat(np.arange(3), 400)
+    groups = np.arange(1200) % 2
+    chances = np.array([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4]])
+    biased = np.roll(chances, 1, axis=1) * 0.3 + chances * 0.7
+    row_chances = np.where(groups[:, None], chances[truth], biased[truth])
+
+    def draw():
+        steps = rng.uniform(size=(1200, 1)) > np.cumsum(row_chances, axis=1)
+        predicted = steps.sum(axis=1).clip(max=2)
+        return Outcomes.count(truth, predicted, groups, 3, 2, multiclass="mean")
+
+    spread = np.std([draw().disparity(name) for _ in range(300)])
+    # Gaps of several classes are taken to be independent, which they are not quite.
+    assert 0.5 * spread < draw().standard_error(name) < 2 * spread
 
 
 def choose(accuracy=ACCURACY, disparity=DISPARITY, **rule):
