@@ -568,7 +568,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
                 outcome["fold"].test = weighted.take(test)
             scores = FoldScores(scorer, [outcome["fold"] for outcome in outcomes], path)
         if not self.keep_sensitive:
-            warn_if_faint(cell_signal(answers, judged))
+            # Cells know how frequent groups are in the training data.
+            warn_if_faint(cell_signal(answers, rows.without_features().take(order)))
         return Judge(judged, answers, path, measure, scores)
 
     def _find(self, judge, rule, strengths, base_rates):

@@ -1,6 +1,7 @@
 import pickle
 import sys
 import types
+import warnings
 from functools import partial
 
 import numpy as np
@@ -25,6 +26,7 @@ from sklearn_bade._groups import Groups
 from sklearn_bade._search import make_folds
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.exceptions import (
+    FaintSignalWarning,
     FewRowsWarning,
     UndefinedDisparityWarning,
     UnreachedBoundWarning,
@@ -424,6 +426,20 @@ def test_many_classes_get_one_strength():
     search.fit(X, y, sensitive_features=groups)
     strengths = [params["trigger_strength"] for params in search.cv_results_["params"]]
     assert all(isinstance(strength, float) for strength in strengths)
+
+
+def test_what_features_say_of_the_group_is_judged_on_the_training_population():
+    """Weights for a balanced population would make chances of groups look wrong."""
+    rng = np.random.RandomState(0)
+    y = rng.randint(2, size=3000)
+    groups = np.where(rng.uniform(size=3000) < 0.9, y, 1 - y)
+    X = np.column_stack([y, 0.8 * groups]) + rng.normal(size=(3000, 2))
+    search = BackdoorDebiasClassifierCV(
+        LogisticRegression(), population="balanced", cv=3, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FaintSignalWarning)
+        search.fit(X, y, sensitive_features=groups)
 
 
 def test_gaps_of_opposite_signs_need_one_strength_per_class():
