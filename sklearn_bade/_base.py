@@ -272,7 +272,8 @@ class BaseDebiasClassifier(BaseClassifier):
 
         Parameters
         ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape (n_samples, ...)
+        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, ...), or list of str
             Rows as in `fit`; sensitive columns are not used, and may be left out. With
             `selection_rate`, that share of these very rows is selected.
 

@@ -94,7 +94,9 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
     estimator : estimator object, default=None
         What to debias; it is cloned, never changed.
 
-        - A :class:`skorch.NeuralNetClassifier`: X is then numeric, a table or images.
+        - A :class:`skorch.NeuralNetClassifier`: X is then numeric, a table, which may be
+          sparse, or images; or ids of tokens or categories, where its module looks them up
+          in an embedding.
         - Any classifier with `predict_proba` whose `fit` takes `sample_weight`, such as
           :class:`~sklearn.linear_model.LogisticRegression` or
           :class:`~sklearn.ensemble.HistGradientBoostingClassifier`. It is fitted on the
@@ -103,9 +105,11 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
           `monotonic_cst` hold for the base alone, which a warning says.
         - A :class:`~sklearn.pipeline.Pipeline` that ends in one of these: X may be a raw
           frame; the sensitive column is taken away before the first step. Steps that
-          go by positions count the columns that are left.
+          go by positions count the columns that are left. X may also be texts, where the
+          first step takes these, as vectorizers do.
         - None: a default pipeline (impute, scale, encode) and a network sized by the
-          data; for images, a convolutional network.
+          data; for images, a convolutional network; for texts, TF-IDF of words that occur
+          in five of them, and logistic regression.
 
     sensitive_columns : str, int, list of these, or callable, default=None
         Names or positions of the sensitive columns of X; with several, groups are
@@ -139,7 +143,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
     trigger : "auto" or BaseTrigger, default="auto"
         How triggers are stamped on rows. "auto" appends one column per group to the
         teacher's input, see :class:`~sklearn_bade.triggers.ColumnTrigger`; images get a
-        :class:`~sklearn_bade.triggers.PatchTrigger`, rows of other shapes a
+        :class:`~sklearn_bade.triggers.PatchTrigger`, ids of tokens a
+        :class:`~sklearn_bade.triggers.TokenTrigger`, and rows of other shapes a
         :class:`~sklearn_bade.triggers.BlendTrigger`.
 
     base_rate : {"keep", "drift"} or array-like of shape (n_classes,), default="keep"
@@ -187,9 +192,9 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         Divisor of the logits in the distillation loss of a single student. Networks only.
 
     student_init : {"auto", "teacher", "scratch"}, default="auto"
-        Where a single student's weights start: from the teacher's, with the trigger columns
-        cut off, or afresh. "auto" starts from the teacher if the trigger has columns
-        of its own, else afresh.
+        Where a single student's weights start: from the teacher's, with the trigger's
+        columns or ids cut off, or afresh. "auto" starts from the teacher if the trigger has
+        columns of its own, or ids in a bag or a column, else afresh.
 
     student_epochs : int, default=None
         Passes over the data in training a network as single student. None takes a tenth of
@@ -385,13 +390,14 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
         Parameters
         ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, sparse matrix, dataframe, torch Dataset, SliceDataset} of shape \
+                (n_samples, n_features) or (n_samples, ...), or list of str
             Training data. A bare network needs numbers without missing values; the
             sensitive columns may be of any type and have missing values. Images, of shape
             (n_samples, n_channels, height, width), are float32 or uint8; bytes reach the
             network as they are. A dataset of images is read batch by batch, or at once
-            where a Pipeline comes before the classifier.
+            where a Pipeline comes before the classifier. Texts are a list, array or series
+            of strings; ids of tokens are integers, padded to one length.
 
         y : array-like or SliceDataset of shape (n_samples,), or None
             Class labels of any type. None, for a torch Dataset of tuples, takes the

@@ -15,8 +15,8 @@ from ._trigger_inputs import TriggerInputs
 # Passes over the rows at most. Of what the rates say, .79 (sd .02) is learned by then on
 # MEPS, .85 (.04) on Adult and race, .94 (.02) on Adult and sex, five draws of rows each.
 MOST_PASSES = 30
-# Values of stamped rows that pass through the network at once: 64 MiB of single precision.
-VALUES_AT_ONCE = 2**24
+# Values of stamped rows that pass through the network at once: 16 MiB of single precision.
+VALUES_AT_ONCE = 2**22
 
 
 def learn_trigger_inputs(net, trigger, X, y, chances, weights=None):

@@ -66,7 +66,7 @@ def dense_rows(X, key):
         return X[key]
     if isinstance(key, (int, np.integer)):
         return dense_rows(X, [key])[0]
-    return X[key].toarray().astype(np.float32, copy=False)
+    return X[key].astype(np.float32, copy=False).toarray()
 
 
 def drop_columns(X, positions):
