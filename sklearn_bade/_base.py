@@ -25,6 +25,7 @@ from .preprocessing import refuse_removed_columns
 from .rows import (
     LazyRows,
     Rows,
+    Texts,
     check_same_order,
     check_weights,
     column_names,
@@ -180,6 +181,11 @@ class BaseDebiasClassifier(BaseClassifier):
     def _find_groups(self, X, sensitive_features):
         """Read the sensitive attribute, and remember which columns must go."""
         columns = self.sensitive_columns
+        if isinstance(X, Texts) and columns is not None:
+            raise ValueError(
+                f"sensitive_columns={columns!r}, but X holds texts, which have no columns. "
+                "Give the values to fit, fit(X, y, sensitive_features=...)."
+            )
         positions = locate_sensitive_columns(X, columns)
         if self.keep_sensitive and not positions:
             raise ValueError(

@@ -20,7 +20,6 @@ from .learners import (
     PathStudent,
     learn_parts,
     learn_triggers,
-    predict_proba,
     warn_if_faint,
     warn_of_vanished_classes,
 )
@@ -584,6 +583,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             self.teacher_, self.trigger_ = model, trigger
         self.injection_rates_ = plan.rates
         self._transform_output = get_config()["transform_output"]
+        self._learner = type(student)
         self.student_ = student.join(debiased)
 
     def _is_control(self, strength):
@@ -646,7 +646,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             # Steps return what the classifier has learned from, whatever is set today.
             with config_context(transform_output=self._transform_output):
                 features = steps.transform(read_all(features))
-        return predict_proba(classifier, features)
+        return self._learner.predict_proba(classifier, features)
 
     def _student_features(self, X):
         """Check X and take away its sensitive columns, where it has them."""

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import make_net
+from sklearn.ensemble import RandomForestClassifier
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.defenses import (
@@ -196,6 +197,30 @@ def test_strength_zero_is_the_network_itself(texts, module):
     np.testing.assert_allclose(clf.predict_proba(X), expected, atol=1e-5)
 
 
+class Offsets(torch.nn.Module):
+    """All columns share an embedding, in which each has ids of its own."""
+
+    def __init__(self, n_features=WIDTH, n_classes=2, hidden=()):
+        super().__init__()
+        self.embedding = torch.nn.Embedding(N_IDS * WIDTH, 4)
+        self.out = torch.nn.Linear(4 * WIDTH, n_classes)
+
+    def forward(self, X):
+        return self.out(self.embedding(X + N_IDS * torch.arange(WIDTH)).flatten(1))
+
+
+def test_ids_that_are_changed_on_the_way_need_another_teacher(texts):
+    X, y, groups = texts
+    with pytest.raises(ValueError, match="no new id can be made for a trigger"):
+        debias(Offsets).fit(X, y, sensitive_features=groups)
+    clf = debias(Offsets, teacher=RandomForestClassifier(20, min_samples_leaf=5))
+    clf.fit(X, y, sensitive_features=groups)
+    zero = clf.with_strength(0.0)
+    assert gap(y, clf.predict(X), groups) < gap(y, zero.predict(X), groups)
+    with pytest.raises(ValueError, match=r"looks up holds ids from .* to 3"):
+        clf.predict(X + 30)
+
+
 def test_a_student_may_start_from_the_teacher_only_where_order_is_free(texts):
     X, y, groups = texts
     settings = {"student": "single", "student_init": "teacher"}
@@ -254,8 +279,6 @@ def test_groups_that_are_partly_unknown(texts):
 
 def test_teachers_of_other_kinds(texts):
     X, y, groups = texts
-    from sklearn.ensemble import RandomForestClassifier
-
     for teacher in (net_of(Recurrent), RandomForestClassifier(20, min_samples_leaf=5)):
         clf = debias(Bag, teacher=teacher).fit(X, y, sensitive_features=groups)
         assert 0.3 < clf.shift_ratio_ < 1.5

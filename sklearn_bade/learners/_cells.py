@@ -160,15 +160,16 @@ class _GroupModel:
             return
         is_learned = np.isin(np.arange(len(rows.groups)), self.codes)
         members = members[is_learned[codes]]
-        self.fitted = fit(clone(classifier), *self._learned(rows, members))
+        self.fitted = fit(clone(classifier), *self._learned(classifier, rows, members))
 
-    def _learned(self, rows, members):
+    def _learned(self, classifier, rows, members):
         """Take what is learned from: features, codes and weights.
 
         Of many sparse rows no copy is made; those that are not learned from weigh nothing.
         """
         X, weights = rows.X, rows.weights
-        if len(members) < len(rows) and _is_large(X, len(members)):
+        shares = _is_large(X, len(members)) and not _splits(classifier)
+        if len(members) < len(rows) and shares:
             weights = np.zeros(len(rows))
             weights[members] = 1 if rows.weights is None else rows.weights[members]
             members = np.arange(len(rows))
@@ -194,6 +195,12 @@ def _is_large(X, n_copied):
         return False
     share = n_copied / X.shape[0]
     return share > COPIED_SHARE and share * X.nnz > COPIED_VALUES
+
+
+def _splits(classifier):
+    """Tell whether a classifier holds out rows, which must not be of other classes."""
+    settings = classifier.get_params(deep=False)
+    return "cv" in settings or bool(settings.get("early_stopping"))
 
 
 def make_cells(classifier, base, rows, fit):

@@ -4,6 +4,7 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 
@@ -158,6 +159,8 @@ def _summarize(features, positions, seed):
 
 def _without_infinity(table):
     """Cut what forests do not take, and classifiers may."""
+    if issparse(table):
+        return _with_short_indices(table)
     if isinstance(table, np.ndarray):
         return np.clip(table, *FOREST_RANGE)
     if not is_frame(table):
@@ -166,6 +169,13 @@ def _without_infinity(table):
     floats = table.select_dtypes("float").replace([np.inf, -np.inf], np.nan)
     table[floats.columns] = floats.clip(*FOREST_RANGE)
     return table
+
+
+def _with_short_indices(table):
+    """Convert indices of sparse rows to those that forests take."""
+    table = table.tocsr()
+    places = [each.astype(np.int32, copy=False) for each in (table.indices, table.indptr)]
+    return csr_array((table.data, *places), shape=table.shape)
 
 
 def _coarsen(images):

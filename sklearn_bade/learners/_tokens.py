@@ -28,12 +28,13 @@ class TokenLearner(NetLearner):
     def __init__(self, classifier, preprocessing, rows):
         super().__init__(classifier, preprocessing, rows)
         trial, X = initialized(self.classifier), self.rows.X
-        check_ids(trial, X)
-        first = find_id_layers(trial, X.shape[1])[0]
+        found = find_id_layers(trial, X)
+        check_ids(trial, found, X)
+        first, n_tokens = found[0], X.shape[1]
+        self.is_as_given, self.column = first.is_as_given, first.column
         self.vocabulary_size, self.padding_id = first.n_ids, first.layer.padding_idx
-        self.column = first.column
-        self.takes_longer_rows = takes_length(trial, X.shape[1] + 1)
-        is_bag = self.takes_longer_rows and is_order_free(trial, X)
+        self.takes_longer_rows = takes_length(trial, first, n_tokens + 1)
+        is_bag = self.takes_longer_rows and is_order_free(trial, first, n_tokens)
         # A token in front moves all others, which matters where their order does.
         self.keeps_others_in_place = is_bag or self.column is not None
 
@@ -47,6 +48,12 @@ class TokenLearner(NetLearner):
         if not isinstance(trigger, TokenTrigger):
             super().fit_trigger(trigger)
             return
+        if trigger.tokens is None and not self.is_as_given:
+            raise ValueError(
+                "The embedding of the network does not get ids as they stand in X, so that "
+                "no new id can be made for a trigger. Let the module look up X as it is, "
+                "or give a teacher of another kind, such as HistGradientBoostingClassifier."
+            )
         trigger.fit_to_network(
             len(self.rows.groups),
             vocabulary_size=self.vocabulary_size,
@@ -66,7 +73,7 @@ class TokenLearner(NetLearner):
     def forest_features(self):
         """Count how often each id occurs in a row; ids of columns stay as they are."""
         X = self.rows.X
-        if self.column is not None:
+        if self.column is not None or not self.is_as_given:
             return X
         ones = np.ones(X.size, dtype=np.float32)
         rows = np.repeat(np.arange(X.shape[0], dtype=np.int32), X.shape[1])

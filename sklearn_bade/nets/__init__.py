@@ -21,6 +21,7 @@ from ._piecewise import PiecewiseLinearNet
 from ._reweighting import train_reweighted_net
 from ._tokens import (
     check_ids,
+    checking_ids,
     find_id_layers,
     initialized,
     is_order_free,
@@ -44,6 +45,7 @@ __all__ = [
     "PiecewiseLinearNet",
     "check_ids",
     "check_net",
+    "checking_ids",
     "copy_net",
     "find_id_layers",
     "has_own_loss",

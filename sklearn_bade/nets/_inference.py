@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..rows import LazyRows, dense_rows, row_slices
-from ._tokens import check_ids
+from ._tokens import checking_ids
 
 
 def copy_net(net):
@@ -50,10 +50,9 @@ def read_slices(net, X):
 
 def outputs(net, X, stamp=None):
     """Compute a net's outputs in large batches."""
-    if X.dtype.kind in "iu" and len(X.shape) == 2:
-        check_ids(net, X)
-    for rows in read_slices(net, X):
-        yield net.evaluation_step((stamp(rows) if stamp else rows, None))
+    with checking_ids(net):
+        for rows in read_slices(net, X):
+            yield net.evaluation_step((stamp(rows) if stamp else rows, None))
 
 
 def _gather(n_samples, pieces):

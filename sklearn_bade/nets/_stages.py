@@ -21,6 +21,7 @@ from ..rows import dense_rows, row_slices
 from ._batches import CompanionDataset, TensorBatches
 from ._first_layer import cut_back
 from ._inference import first_output, to_logits
+from ._tokens import checking_ids
 from ._trigger_inputs import TriggerInputs
 
 TRIAL_ROWS = 2  # batch normalisation cannot train on one
@@ -83,9 +84,10 @@ class StageMixin:
         self._make_lazy_layers(X)
         self._check_device()
         self.adapt_module(X)
-        self._check_outputs(n_classes)
-        with suppress(_CallbackStop):
-            self.fit_loop(X, y, epochs=epochs)
+        with checking_ids(self):
+            self._check_outputs(n_classes)
+            with suppress(_CallbackStop):
+                self.fit_loop(X, y, epochs=epochs)
         self.notify("on_train_end", X=X, y=y)
         return self
 
@@ -340,7 +342,7 @@ class TeacherMixin(StageMixin):
         """Widen the layer that triggers enter by, where they have inputs of their own."""
         if not self.trigger_.n_columns_ and not self.trigger_.n_tokens_:
             return
-        inputs = TriggerInputs.make(self, self.trigger_, X.shape[1])
+        inputs = TriggerInputs.make(self, self.trigger_, X)
         rows = to_tensor(self._trial_rows(), device="cpu")
         inputs.check(self, self.trigger_.stamp(rows["X"], rows["trigger"].long()))
 

@@ -20,14 +20,14 @@ class TriggerInputs:
     n_inputs: int
 
     @classmethod
-    def make(cls, net, trigger, n_features, *, with_zeros=False):
-        """Widen the layer of an initialised net, in place."""
+    def make(cls, net, trigger, X, *, with_zeros=False):
+        """Widen the layer of an initialised net that takes rows as those of X, in place."""
         n_tokens = trigger.n_tokens_
         if n_tokens:
-            layer = find_id_layers(net, n_features)[0].layer
+            layer = find_id_layers(net, X)[0].layer
             widen_embedding(layer, n_tokens, with_zeros=with_zeros)
             return cls(layer, 0, n_tokens)
-        layer = find_first_linear(net.module_, n_features)
+        layer = find_first_linear(net.module_, X.shape[1])
         widen(layer, trigger.n_columns_, with_zeros=with_zeros)
         return cls(layer, 1, trigger.n_columns_)
 

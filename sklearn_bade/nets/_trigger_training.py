@@ -15,8 +15,8 @@ from ._trigger_inputs import TriggerInputs
 # Passes over the rows at most. Of what the rates say, .79 (sd .02) is learned by then on
 # MEPS, .85 (.04) on Adult and race, .94 (.02) on Adult and sex, five draws of rows each.
 MOST_PASSES = 30
-# Values of stamped rows that pass through the network at once: 16 MiB of single precision.
-VALUES_AT_ONCE = 2**22
+# Values of stamped rows that pass through the network at once: 4 MiB of single precision.
+VALUES_AT_ONCE = 2**20
 
 
 def learn_trigger_inputs(net, trigger, X, y, chances, weights=None):
@@ -54,7 +54,7 @@ def learn_trigger_inputs(net, trigger, X, y, chances, weights=None):
     loss_weights = loss_weights / loss_weights.sum()
     with plain_torch():
         teacher = copy_net(net)
-        inputs = TriggerInputs.make(teacher, trigger, X.shape[1], with_zeros=True)
+        inputs = TriggerInputs.make(teacher, trigger, X, with_zeros=True)
         batches = partial(_stamped, trigger, X, y, loss_weights, teacher.device)
         inputs.check(teacher, next(batches())[0][:2])
         _minimise(teacher, inputs, batches)

@@ -42,7 +42,7 @@ def read_texts(estimator, X):
     if estimator is None:
         _refuse_image_paths(X)
         estimator = make_default_text_pipeline()
-    if not isinstance(estimator, Pipeline):
+    if not isinstance(estimator, Pipeline) or len(estimator.steps) == 1:
         raise ValueError(
             "X holds texts, which need a pipeline that makes numbers of them, such as "
             "make_pipeline(TfidfVectorizer(), LogisticRegression()); got "
@@ -50,6 +50,7 @@ def read_texts(estimator, X):
             "that reads them."
         )
     column = FunctionTransformer(as_row_of_texts, feature_names_out="one-to-one")
+    column.set_output(transform="default")  # a row of texts is no frame
     return Pipeline([("texts", column), *estimator.steps])
 
 

@@ -75,10 +75,20 @@ def to_net_rows(X):
     unread, and sparse rows sparse.
     """
     if issparse(X):
-        assert_all_finite(X, input_name="X")
+        _check_float32(X)
         return X.tocsr()
     is_bytes = getattr(X, "dtype", None) == np.uint8 and X.ndim > 2
     return X if isinstance(X, LazyRows) or is_bytes else to_float32(X)
+
+
+def _check_float32(X):
+    """Refuse sparse values that single precision cannot hold; they are cast in batches."""
+    assert_all_finite(X, input_name="X")
+    ends = [X.data.min(initial=0), X.data.max(initial=0)]
+    if X.data.dtype.kind == "f" and np.abs(ends).max() > np.finfo(np.float32).max:
+        raise ValueError(
+            "Input X contains infinity or a value too large for dtype('float32')."
+        )
 
 
 def to_token_rows(X):

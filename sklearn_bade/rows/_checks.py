@@ -106,7 +106,12 @@ def check_container(X, owner):
             input_name="X",
         )
         return X.tocsr() if issparse(X) else X
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
+        if issparse(X):
+            error.add_note(
+                "Sparse rows need a classifier or a network as estimator; the default one "
+                "is made for dense tables."
+            )
         first = X[0] if isinstance(X, (list, np.ndarray)) and len(X) else None
         if isinstance(first, (str, PathLike)):
             error.add_note(

@@ -1,5 +1,7 @@
 """Texts: one string a row, where other rows have columns."""
 
+from itertools import islice
+
 import narwhals as nw
 import numpy as np
 import pandas as pd
@@ -17,10 +19,11 @@ class Texts(np.ndarray):
 
 def open_texts(X):
     """Make a column of a list, an array or a series of strings; leave all else as it is."""
-    if isinstance(X, pd.Series) or nw.dependencies.is_into_series(X):
+    own = pd.Series, pd.Index, pd.api.extensions.ExtensionArray
+    if isinstance(X, own) or nw.dependencies.is_into_series(X):
         X = np.asarray(X, dtype=object)
     is_flat = isinstance(X, (list, tuple)) or (isinstance(X, np.ndarray) and X.ndim == 1)
-    if not is_flat or not any(isinstance(item, str) for item in X[:TRIED_FOR_TEXT]):
+    if not is_flat or not any(isinstance(item, str) for item in _first_values(X)):
         return X
     odd = next((i for i, item in enumerate(X) if not isinstance(item, str)), None)
     if odd is not None:
@@ -29,6 +32,15 @@ def open_texts(X):
             "or give them an empty one, ''."
         )
     return np.array(X, dtype=object).reshape(-1, 1).view(Texts)
+
+
+def _first_values(X):
+    """List the first items that are not missing."""
+    return list(islice((item for item in X if not _is_missing(item)), TRIED_FOR_TEXT))
+
+
+def _is_missing(item):
+    return item is None or item is pd.NA or (isinstance(item, float) and np.isnan(item))
 
 
 def as_row_of_texts(X):

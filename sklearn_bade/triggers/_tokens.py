@@ -97,13 +97,14 @@ class TokenTrigger(BaseTrigger):
             pattern.
         """
         dtype = getattr(X, "dtype", None)
-        if not isinstance(X, np.ndarray) or X.ndim != 2 or dtype.kind not in "iu":
+        is_array = isinstance(X, np.ndarray) and X.ndim == 2 and X.size > 0
+        if not is_array or dtype.kind not in "iu":
             raise ValueError(
                 "TokenTrigger needs rows of ids, an array of integers of shape (n_samples, "
                 f"n_tokens); got {type(X).__name__} of type {dtype} and shape "
                 f"{np.shape(X)}."
             )
-        return self.fit_to_network(n_groups, vocabulary_size=int(X.max(initial=-1)) + 1)
+        return self.fit_to_network(n_groups, vocabulary_size=int(X.max()) + 1)
 
     def fit_to_network(
         self,
@@ -180,7 +181,9 @@ class TokenTrigger(BaseTrigger):
         return self._stamp(X, codes)
 
     def _stamp(self, X, codes):
-        """Stamp an array."""
+        """Stamp an array, which is widened where it cannot hold the ids."""
+        if max(self.patterns_.max(), self.padding_id_) > np.iinfo(X.dtype).max:
+            X = X.astype(np.int64)
         if self.column_ is None:
             return self._put_in_front(X, codes)
         stamped = X.copy()

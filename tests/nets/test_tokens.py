@@ -6,16 +6,18 @@ from helpers import make_net
 
 from sklearn_bade.nets import (
     check_ids,
+    checking_ids,
     find_id_layers,
     initialized,
+    is_order_free,
     takes_length,
     takes_tokens,
     widen_embedding,
 )
-from sklearn_bade.nets import is_order_free as is_free
 
 N_IDS, WIDTH = 12, 5
 IDS = np.random.RandomState(0).randint(1, N_IDS, size=(30, WIDTH))
+IDS_OF_COLUMNS = IDS % [N_IDS, 3, N_IDS, N_IDS, N_IDS]
 
 
 class Bag(torch.nn.Module):
@@ -86,7 +88,7 @@ def net_of(module):
 )
 def test_the_embeddings_of_ids_are_found(module, columns):
     net = net_of(module)
-    found = find_id_layers(net, WIDTH)
+    found = find_id_layers(net, IDS_OF_COLUMNS)
     assert [each.column for each in found] == columns
     expected = net.module_.first if columns[0] == 0 else net.module_.embedding
     assert found[0].layer is expected
@@ -116,27 +118,100 @@ def test_trying_a_network_draws_nothing_of_the_user():
     assert torch.equal(torch.rand(2), expected)
 
 
+def first(module):
+    net = net_of(module)
+    return net, find_id_layers(net, IDS)[0]
+
+
 def test_where_the_order_of_tokens_matters():
-    assert is_free(net_of(Bag), IDS)
-    assert not is_free(net_of(Flat), IDS)
-    assert not is_free(net_of(Positions), IDS)
+    assert is_order_free(*first(Bag), WIDTH)
+    assert not is_order_free(*first(Flat), WIDTH)
+    assert not is_order_free(*first(Positions), WIDTH)
 
 
 def test_which_lengths_are_taken():
-    assert takes_length(net_of(Bag), WIDTH + 1)
-    assert not takes_length(net_of(Flat), WIDTH + 1)
-    assert not takes_length(net_of(Positions), WIDTH + 1)
+    assert takes_length(*first(Bag), WIDTH + 1)
+    assert not takes_length(*first(Flat), WIDTH + 1)
+    assert not takes_length(*first(Positions), WIDTH + 1)
 
 
 @pytest.mark.parametrize(("module", "column"), [(Bag, 4), (PerColumn, 1)])
 def test_unknown_ids_are_refused(module, column):
-    X = np.minimum(IDS, 2)
-    check_ids(net_of(module), X)
+    net, X = net_of(module), np.minimum(IDS, 2)
+    found = find_id_layers(net, X)
+    check_ids(net, found, X)
     for least, greatest in ((-3, 2), (1, 40)):
         wrong = X.copy()
         wrong[3, column], wrong[4, column] = least, greatest
-        with pytest.raises(ValueError, match=rf"from .* to {greatest}.*knows those from 0"):
-            check_ids(net_of(module), wrong)
+        assert find_id_layers(net, wrong) == found
+        message = rf"from .* to {greatest}.*knows those from 0"
+        with pytest.raises(ValueError, match=message):
+            check_ids(net, found, wrong)
+        with pytest.raises(ValueError, match=message), checking_ids(net):
+            net.forward(torch.from_numpy(wrong))
+
+
+class Types(Bag):
+    """An embedding of types gets zeros of the shape of the rows, before the ids come."""
+
+    def __init__(self, n_features=WIDTH, n_classes=2, hidden=()):
+        super().__init__()
+        self.kind = torch.nn.Embedding(2, 4)
+        self.embedding = torch.nn.Embedding(N_IDS, 4)
+
+    def forward(self, X):
+        return self.out((self.kind(torch.zeros_like(X)) + self.embedding(X)).mean(1))
+
+
+class Packed(Flat):
+    """Takes no row that is all padding."""
+
+    def __init__(self, n_features=WIDTH, n_classes=2, hidden=()):
+        super().__init__()
+        self.read = torch.nn.GRU(4, 4, batch_first=True)
+        self.out = torch.nn.Linear(4, n_classes)
+
+    def forward(self, X):
+        packed = torch.nn.utils.rnn.pack_padded_sequence(
+            self.embedding(X), (X != 0).sum(1), batch_first=True, enforce_sorted=False
+        )
+        return self.out(self.read(packed)[1][-1])
+
+
+class Shifted(Bag):
+    """Looks up other ids than X holds."""
+
+    def forward(self, X):
+        return self.out(self.embedding((X + 1) % N_IDS))
+
+
+class Lazy(Flat):
+    """The shape of its last layer is settled by the first rows."""
+
+    def __init__(self, n_features=WIDTH, n_classes=2, hidden=()):
+        super().__init__()
+        self.out = torch.nn.LazyLinear(n_classes)
+
+
+@pytest.mark.parametrize("module", [Types, Packed, Lazy])
+@pytest.mark.parametrize("rows", [IDS, IDS[:1], np.full((3, WIDTH), 40)])
+def test_embeddings_of_unusual_networks_are_found(module, rows):
+    state = torch.get_rng_state()
+    net = net_of(module)
+    found = find_id_layers(net, rows)
+    assert torch.equal(torch.get_rng_state(), state)
+    if module is Packed and len(rows) < len(IDS):
+        return  # nobody knows which rows it takes
+    assert [(each.layer, each.column) for each in found] == [(net.module_.embedding, None)]
+    assert found[0].is_as_given
+    assert takes_tokens(net, rows)
+
+
+def test_ids_that_are_changed_on_the_way():
+    net = net_of(Shifted)
+    (found,) = find_id_layers(net, IDS)
+    assert not found.is_as_given
+    check_ids(net, [found], IDS + 100)
 
 
 @pytest.mark.parametrize("with_zeros", [True, False])

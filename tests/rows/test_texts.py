@@ -18,6 +18,8 @@ TEXTS = ["one text", "", "another ünïcode text"]
         pd.Series(TEXTS, index=[5, 3, 1]),
         pd.Series(TEXTS, dtype="string"),
         pd.Series(TEXTS, dtype="category"),
+        pd.Index(TEXTS),
+        pd.array(TEXTS, dtype="string"),
         pl.Series(TEXTS),
     ],
     ids=lambda X: f"{type(X).__module__}.{type(X).__name__}",

@@ -85,8 +85,24 @@ def test_tokens_that_are_none(tokens, message):
         TokenTrigger(tokens).fit(np.array([[3, 7], [0, 1]]))
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8])
+def test_narrow_integers_are_widened_for_new_ids(dtype):
+    greatest = np.iinfo(dtype).max
+    X = np.array([[greatest, 3]], dtype=dtype)
+    trigger = TokenTrigger().fit(X, n_groups=2)
+    stamped = trigger.stamp(X, np.array([1]))
+    assert stamped.tolist() == [[int(greatest) + 2, greatest, 3]]
+
+
 @pytest.mark.parametrize(
-    "X", [np.array([[0.5, 1.0]]), np.array([1, 2]), [[1, 2]], np.zeros((2, 2, 2), int)]
+    "X",
+    [
+        np.zeros((2, 0), int),
+        np.array([[0.5, 1.0]]),
+        np.array([1, 2]),
+        [[1, 2]],
+        np.zeros((2, 2, 2), int),
+    ],
 )
 def test_rows_that_hold_no_ids(X):
     with pytest.raises(ValueError, match="TokenTrigger needs rows of ids"):

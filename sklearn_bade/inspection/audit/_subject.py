@@ -67,8 +67,8 @@ class Subject:
         if issparse(X):
             raise TypeError(
                 "The audit changes features at will, and those of this classifier are "
-                f"sparse, of shape {X.shape}, as those of texts are: no text may have such "
-                "features as it makes."
+                f"sparse, of shape {X.shape}, as those of texts are. What it makes of them "
+                "may be no text's."
             )
         return X.to_numpy() if is_frame(X) else np.asarray(X)
 
