@@ -10,7 +10,9 @@ from sklearn_bade.preprocessing import (
     make_default_preprocessing,
     split_pipeline,
     to_float32,
+    to_net_rows,
     to_pandas,
+    to_token_rows,
 )
 
 
@@ -77,8 +79,19 @@ def test_numbers_of_any_type_become_float32(dtype):
     assert to_float32(np.eye(2, dtype=dtype)).dtype == np.float32
 
 
-def test_sparse_becomes_dense():
-    np.testing.assert_array_equal(to_float32(csr_array(np.eye(2))), np.eye(2))
+def test_sparse_rows_stay_sparse():
+    rows = csr_array(np.eye(2))
+    assert to_net_rows(rows) is rows
+    assert to_net_rows(rows.tocsc()).format == "csr"
+    with pytest.raises(TypeError, match="Sparse data was passed"):
+        to_float32(rows)
+
+
+def test_ids_become_long_integers():
+    assert to_token_rows(pd.DataFrame({"a": [1, 2]})).dtype == np.int64
+    assert to_token_rows(np.array([[1.0, 2.0]])).tolist() == [[1, 2]]
+    with pytest.raises(ValueError, match=r"X holds 2\.5, and the network looks ids up"):
+        to_token_rows(np.array([[1.0, 2.5]]))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
