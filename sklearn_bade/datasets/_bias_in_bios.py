@@ -217,7 +217,7 @@ def _read(path):
             return pd.read_json(path, lines=True, dtype=False, encoding="utf-8")
         texts = dict.fromkeys(("hard_text", "raw", "bio"), str)
         return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=[""])
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"{path} is broken ({error}). Copy or convert it again."
         ) from error
