@@ -26,18 +26,18 @@ PYTHON_TYPES = {f"builtins.{name}" for name in ("bool", "float", "int", "str")}
 KEY_TYPES = NUMPY_TYPES | PYTHON_TYPES
 
 OWN_FUNCTIONS = {
-    f"sklearn_bade.preprocessing._table.{name}"
+    f"sklearn_bade.{name}"
     for name in (
-        "_binary_columns",
-        "_categorical_columns",
-        "_measured_columns",
-        "to_float32",
-        "to_net_rows",
-        "to_numbers",
-        "to_token_rows",
+        "preprocessing._table._binary_columns",
+        "preprocessing._table._categorical_columns",
+        "preprocessing._table._measured_columns",
+        "preprocessing._table.to_float32",
+        "preprocessing._table.to_net_rows",
+        "preprocessing._table.to_numbers",
+        "preprocessing._table.to_token_rows",
+        "rows._texts.as_row_of_texts",
     )
 }
-OWN_FUNCTIONS.add("sklearn_bade.rows._texts.as_row_of_texts")
 # Histogram boosting casts features by it.
 SKLEARN_FUNCTIONS = {"sklearn.utils.validation.check_array"}
 OWN_LEARNERS = {
