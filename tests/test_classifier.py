@@ -314,6 +314,7 @@ class TestTheControl:
         score = X[:, 0] + 0.8 * X[:, 1] + 0.7 * rng.normal(size=4000)
         return X, (score > -0.9).astype(int), groups
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("epochs", [3, 8])
     def test_networks_lie_within_the_spread_of_plain_ones(self, epochs):
         X, y, groups = self.unbalanced()
@@ -583,6 +584,7 @@ class TestKeepSensitive:
         with pytest.raises(ValueError, match="group"):
             clf.predict(X.drop(columns="group"))
 
+    @pytest.mark.slow
     def test_corrects_where_features_say_nothing(self):
         """Nothing but the column tells the groups apart."""
         X, y, _ = make_biased_classification(12_000, proxy=0, random_state=0)

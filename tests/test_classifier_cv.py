@@ -166,6 +166,7 @@ class TestPopulation:
         _, asked = self.figures(images, y, groups, net=net, population="training")
         assert asked[-1] is None
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("weights", [None, np.ones(300)])
     def test_scorers_and_callables_see_it_whatever_their_signature(self, weights):
         X, y, groups = make_rows(300)
@@ -442,6 +443,7 @@ def test_what_features_say_of_the_group_is_judged_on_the_training_population():
         search.fit(X, y, sensitive_features=groups)
 
 
+@pytest.mark.slow
 def test_gaps_of_opposite_signs_need_one_strength_per_class():
     """At most two thirds of the odd, at no more than half a point: three seeds."""
     figures = np.empty((3, 2, 2))
@@ -570,6 +572,7 @@ class TestInScikitLearn:
             pipeline.fit(X, y, sensitive_features=groups)
         assert pipeline.score(X, y) > 0.5
 
+    @pytest.mark.slow
     def test_order_of_the_rows_hardly_matters(self):
         X, y, groups = make_rows(2000)
         accuracies = []

@@ -44,6 +44,7 @@ def test_it_is_what_a_search_calls_plain(table):
     assert compared["accuracy"][0] == compared["accuracy"][1] > 0.5
 
 
+@pytest.mark.slow
 def test_images_and_datasets():
     X, X_test, y, *_ = make_colored_digits(random_state=0)
     X, y = X[:200], y[:200]

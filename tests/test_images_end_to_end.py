@@ -294,6 +294,7 @@ class TestOptions:
         assert isinstance(clf.student_.base.module_, ConvNet)
         assert clf.predict(X).shape == y.shape
 
+    @pytest.mark.slow
     def test_default_network_takes_floats_of_any_scale(self, digits):
         X, y, color = digits
         one, same = (

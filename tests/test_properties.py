@@ -161,6 +161,7 @@ def test_rates_equal_a_naive_reference(case):
     assert table["count"].sum() == sum(weight > 0 for weight in ones)
 
 
+@pytest.mark.slow
 @examples(100)
 @given(judged_rows())
 def test_fairlearn_agrees_where_everything_is_defined(case):

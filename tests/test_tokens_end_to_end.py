@@ -171,6 +171,7 @@ def test_the_student_keeps_the_users_vocabulary(texts, module, student):
         clf.predict(stamped[:, :WIDTH])
 
 
+@pytest.mark.slow
 def test_rows_grow_where_the_network_has_room(texts):
     X, y, groups = texts
     for module, keeps in ((Bag, False), (Recurrent, False), (FixedLength, True)):
@@ -268,6 +269,7 @@ def test_a_search(texts):
     assert clf.best_strength_ > 0
 
 
+@pytest.mark.slow
 def test_groups_that_are_partly_unknown(texts):
     X, y, groups = texts
     known = np.where(np.arange(len(y)) % 3 == 0, None, groups)

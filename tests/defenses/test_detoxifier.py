@@ -83,6 +83,7 @@ def test_the_setting_of_the_paper(small_net, small_bed):
     assert d3.distance_ > 0.5
 
 
+@pytest.mark.slow
 def test_classes_are_predicted_as_often_as_they_occur(small_bed):
     X, y = small_bed.poisoned
     rare = np.flatnonzero(y == 2)[:60]

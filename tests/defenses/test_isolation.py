@@ -47,6 +47,7 @@ def test_no_more_rows_than_allowed(small_bed):
     assert TOO_MANY in {line["verdict"] for line in found.suspects}
 
 
+@pytest.mark.slow
 def test_rows_that_share_a_pattern(small_bed):
     """A blend leaves no exact values."""
     X, y = load_digits(return_X_y=True)

@@ -69,6 +69,7 @@ def test_it_shows_itself(audit):
     assert audit.verdict in audit._repr_html_()
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_tables(debiased, audit):
     again = audit_backdoor(debiased, X[TEST], Y[TEST], n_triggers=3)
     pd.testing.assert_frame_equal(again.table, audit.table)
@@ -185,6 +186,7 @@ class TestBadInput:
             audit_backdoor(debiased, X[TEST], Y[TEST], baseline=plain)
 
 
+@pytest.mark.slow
 def test_a_planted_patch_is_flagged():
     images, rows, y, y_rows, *_ = make_colored_digits(correlation=0.0, random_state=0)
     patch = PatchTrigger(size=2).fit(images)
