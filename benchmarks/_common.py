@@ -127,6 +127,18 @@ def ratios(seconds):
     return rows
 
 
+def summarize(name, draws):
+    """Tabulate means and standard deviations of figures over draws, which are dicts."""
+    return [
+        {
+            "what": f"{name}{figure}",
+            "mean": round(float(np.mean([each[figure] for each in draws])), 3),
+            "deviation": round(float(np.std([each[figure] for each in draws], ddof=1)), 3),
+        }
+        for figure in draws[0]
+    ]
+
+
 def report(rows, csv):
     """Print the table, and write it if told where."""
     table = pd.DataFrame(rows)

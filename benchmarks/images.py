@@ -20,6 +20,7 @@ from _common import (
     peak_bytes,
     report,
     resample,
+    summarize,
 )
 
 from sklearn_bade import (
@@ -166,19 +167,6 @@ def fit_noise(X):
     return before
 
 
-def summarize(bias, n_classes, seeds):
-    """Tabulate means and standard deviations over seeds."""
-    draws = [measure_digits(bias, n_classes, seed) for seed in seeds]
-    return [
-        {
-            "what": f"{bias}, {n_classes} classes, {name}",
-            "mean": round(float(np.mean([draw[name] for draw in draws])), 3),
-            "deviation": round(float(np.std([draw[name] for draw in draws], ddof=1)), 3),
-        }
-        for name in draws[0]
-    ]
-
-
 def main():
     """Measure the digits with each bias, and the memory of `fit`."""
     parser = make_parser(__doc__)
@@ -194,7 +182,8 @@ def main():
     seeds = range(arguments.seed, arguments.seed + arguments.repeat)
     for bias in arguments.bias:
         for n_classes in arguments.classes:
-            rows += summarize(bias, n_classes, seeds)
+            draws = [measure_digits(bias, n_classes, seed) for seed in seeds]
+            rows += summarize(f"{bias}, {n_classes} classes, ", draws)
     report(rows, arguments.csv)
 
 

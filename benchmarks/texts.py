@@ -19,6 +19,7 @@ from _common import (
     parse_arguments,
     peak_bytes,
     report,
+    summarize,
 )
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator, TransformerMixin, clone
@@ -176,18 +177,6 @@ def fit_sparse(X, y, groups):
         clf.fit(X, y, sensitive_features=groups)
 
 
-def summarize(name, draws):
-    """Tabulate means and standard deviations over seeds."""
-    return [
-        {
-            "what": f"{name}: {figure}",
-            "mean": round(float(np.mean([each[figure] for each in draws])), 3),
-            "deviation": round(float(np.std([each[figure] for each in draws], ddof=1)), 3),
-        }
-        for figure in draws[0]
-    ]
-
-
 def main():
     """Measure biographies of 5 and of 28 occupations, and memory on sparse rows."""
     parser = make_parser(__doc__)
@@ -209,7 +198,7 @@ def main():
         sizes = arguments.texts, arguments.classes, arguments.bias
         seeds = range(arguments.seed, arguments.seed + arguments.repeat)
         draws = [measure(kind, *sizes, seed) for seed in seeds]
-        rows += summarize(f"{kind}, {arguments.classes} classes", draws)
+        rows += summarize(f"{kind}, {arguments.classes} classes: ", draws)
     report(rows, arguments.csv)
 
 

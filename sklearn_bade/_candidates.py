@@ -32,9 +32,8 @@ N_REFINEMENTS = 3
 PAIR_GRID = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0)
 # Steps towards the best strengths per class, in units of the strengths that are usual.
 STEPS = (2.0, 1.0, 0.5, 0.25, 0.1)
-# With more classes, "auto" gives none a strength of its own: what the best of so many
-# directions gains is chance, and a climb costs the square of the classes. At 28 and 20,000
-# texts it took five times as long as all the rest, and gained nothing on new texts.
+# With more classes, "auto" gives none a strength of its own, as a climb costs the square of
+# the classes: at 28 and 20,000 texts, it took four times as long as all the rest.
 MOST_CLASSES_TO_CLIMB = 10
 # How far along the ray from 0 to the best strengths per class the front is shown.
 SHARES_OF_BEST = (0.25, 0.5, 0.75, 1.25, 1.5, 2.0)

@@ -728,13 +728,12 @@ def test_few_known_groups_are_said_to_show_little():
 def test_a_class_that_one_group_lacks_does_not_switch_the_rule_off():
     X, y, groups = make_rows(1500, n_classes=3)
     kept = (y < 2) | (groups == 1)
-    clf = search(EXACT, per_class="auto")
+    clf = search(EXACT, per_class="auto", multiclass="worst")
     clf.fit(X[kept], y[kept], sensitive_features=groups[kept])
     control, chosen = row(clf, "strength 0"), row(clf, "chosen")
     assert np.isfinite([chosen["lower"], chosen["upper"]]).all()
     assert control["accuracy"] - chosen["accuracy"] <= MOST_ACCURACY_PAID + 1e-12
-    assert chosen["trigger_strength"] > 0
-    assert chosen["disparity"] < 0.9 * control["disparity"]
+    assert chosen["disparity"] < 0.8 * control["disparity"]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.DebiasWarning")

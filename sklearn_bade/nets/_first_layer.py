@@ -52,19 +52,25 @@ def cut_back(teacher_state, student_state):
     }
 
 
-def check_trigger_arrives(net, layer, rows, n_columns):
-    """Check with a trial run that the trigger columns reach the widened layer."""
+def inputs_in_trial(net, layer, rows, what, advice):
+    """List what a layer receives in a trial run; `what` tells an error what is new."""
     seen = []
     hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:
         net.evaluation_step((rows, None))
     except (RuntimeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"The module {type(net.module_).__name__} cannot take {n_columns} trigger "
-            f"columns beside its features ({error}). " + ADVICE
-        ) from error
+        module = type(net.module_).__name__
+        said = f"The module {module} cannot take {what} ({error}). {advice}"
+        raise ValueError(said) from error
     finally:
         hook.remove()
+    return seen
+
+
+def check_trigger_arrives(net, layer, rows, n_columns):
+    """Check with a trial run that the trigger columns reach the widened layer."""
+    what = f"{n_columns} trigger columns beside its features"
+    seen = inputs_in_trial(net, layer, rows, what, ADVICE)
     triggers = rows[:, -n_columns:].to(net.device)
     if not seen or not torch.equal(seen[0][..., -n_columns:], triggers):
         raise ValueError(

@@ -9,6 +9,7 @@ from sklearn.base import clone
 
 from ..rows import is_frame
 from ..utils import seeded
+from ._first_layer import inputs_in_trial
 
 EMBEDDINGS = (torch.nn.Embedding, torch.nn.EmbeddingBag)
 ADVICE = (
@@ -201,17 +202,8 @@ def checking_ids(net):
 
 def check_token_arrives(net, layer, rows, n_ids):
     """Check with a trial run that the last ids of a widened embedding reach it."""
-    seen = []
-    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    try:
-        net.evaluation_step((rows, None))
-    except (RuntimeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"The module {type(net.module_).__name__} cannot take rows with a token of the "
-            f"trigger ({error}). " + ADVICE
-        ) from error
-    finally:
-        hook.remove()
+    what = "rows with a token of the trigger"
+    seen = inputs_in_trial(net, layer, rows, what, ADVICE)
     if not any((ids >= layer.num_embeddings - n_ids).any() for ids in seen):
         raise ValueError(
             f"The tokens of the trigger do not reach the embedding of "
