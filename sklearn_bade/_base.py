@@ -23,6 +23,7 @@ from .exceptions import OtherVersionWarning
 from .learners import make_learners, takes_sparse
 from .preprocessing import refuse_removed_columns
 from .rows import (
+    CodedLabels,
     LazyRows,
     Rows,
     Texts,
@@ -32,12 +33,19 @@ from .rows import (
     drop_weightless,
     encode_labels,
     is_dataset,
+    open_columns,
     read_labels,
     validate_features,
     validate_labels,
 )
 from .triggers import BaseTrigger, choose_trigger
-from .utils import PredictByProbabilityMixin, __version__, seeded, warn_user
+from .utils import (
+    SILENT,
+    PredictByProbabilityMixin,
+    __version__,
+    seeded,
+    warn_user,
+)
 
 # What a pickle knows the version by that it was written under.
 VERSION_KEY = "_sklearn_bade_version"
@@ -76,6 +84,9 @@ class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta
         accuracy : float
             Share of right predictions.
         """
+        X, y, sample_weight = open_columns(X, y, sample_weight)
+        if isinstance(y, CodedLabels):
+            y = y.decode()
         if y is None and is_dataset(X):
             y = read_labels(X)
         check_same_order(X=X, y=y, sample_weight=sample_weight)
@@ -207,7 +218,7 @@ class BaseDebiasClassifier(BaseClassifier):
         self._hidden_columns = [] if self.keep_sensitive else positions
         return find_groups(table, self.n_bins)
 
-    def _make_learners(self, rows, hidden_columns, seed):
+    def _make_learners(self, rows, hidden_columns, seed, on_pass=SILENT):
         """Make who is taught, who teaches, and the trigger that the teacher will know."""
         if len(hidden_columns) == rows.X.shape[1]:
             raise ValueError(
@@ -226,7 +237,9 @@ class BaseDebiasClassifier(BaseClassifier):
             seeded(seed) if draws else nullcontext(),
             self._explaining_removal(removed, hidden_columns),
         ):
-            student, teacher = make_learners(self.estimator, self.teacher, plain)
+            student, teacher = make_learners(
+                self.estimator, self.teacher, plain, seed, on_pass
+            )
             trigger = choose_trigger(self.trigger, teacher.kind)
             teacher.fit_trigger(trigger)
         if student.rows.weights is not None:

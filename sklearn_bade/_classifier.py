@@ -16,6 +16,7 @@ from ._path import Path, Sketch
 from ._reversal import check_strength, given_class_rates
 from .exceptions import WeakTriggerWarning, WideningStrengthWarning
 from .learners import (
+    PASSES,
     Distillation,
     PathStudent,
     learn_parts,
@@ -24,15 +25,18 @@ from .learners import (
     warn_of_vanished_classes,
 )
 from .rows import (
+    ColumnarRows,
     check_container,
     drop_columns,
     forget_fit,
     is_frame,
     leaves_unreadable_out,
     name_columns,
+    open_columns,
+    open_features,
     read_all,
 )
-from .utils import draw_seeds, progress_bar, warn_user
+from .utils import SILENT, draw_seeds, progress_bar, warn_user
 
 # Rows below which what a teacher has learned of triggers is noise.
 ROWS_FOR_RATIO = 1000
@@ -433,6 +437,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         """
         forget_fit(self)
         self._check_distillation()
+        X, y, sample_weight = open_columns(X, y, sample_weight)
         X, y = self._check_training_data(X, y)
         rows = self._read_rows(X, y, sensitive_features, sample_weight)
         strength = check_strength(self.trigger_strength, rows.n_classes, len(rows.groups))
@@ -440,13 +445,16 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         self._decision = self._make_decision(rows.n_classes)
         warn_of_widening(strength)
         seeds = draw_seeds(self.random_state)
-        learners = self._make_learners(rows, self._hidden_columns, seeds[0])
-        plan = self._inject(learners[0].rows)
-        if self.student == "single":
-            self._distil(learners, plan, strength, seeds)
-        else:
-            learned = self._learn(learners, plan, seeds)
-            self._follow(learned, strength)
+        n_passes = PASSES if isinstance(X, ColumnarRows) else 0
+        with progress_bar(n_passes, self.verbose) as progress:
+            learners = self._make_learners(rows, self._hidden_columns, seeds[0], progress)
+            del rows, X, y  # there may be room for one copy of them only
+            plan = self._inject(learners[0].rows)
+            if self.student == "single":
+                self._distil(learners, plan, strength, seeds, progress)
+                return self
+            learned = self._learn(learners, plan, seeds, progress)
+        self._follow(learned, strength)
         return self
 
     def _check_rates(self, n_classes):
@@ -466,18 +474,17 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
                 f"{self.offset!r}."
             )
 
-    def _learn(self, learners, plan, seeds, *, answers=True):
+    def _learn(self, learners, plan, seeds, progress=SILENT, *, answers=True):
         """Learn what all strengths share: base, cells, and a teacher to measure."""
         student, teacher, trigger = learners
         starts = teacher is student and plan.adds_only
-        n_epochs = student.epochs + 1
-        n_epochs += teacher.teacher_epochs(trigger, starts_from_base=starts)
-        with progress_bar(n_epochs, self.verbose) as on_epoch:
-            options = {"memory": self.memory, "on_epoch": on_epoch}
-            parts = learn_parts(student, seed=seeds[2], answers=answers, **options)
-            lesson = learn_triggers(
-                teacher, student, parts, plan, trigger, seeds=seeds, **options
-            )
+        progress.expect(student.epochs + 1)
+        progress.expect(teacher.teacher_epochs(trigger, starts_from_base=starts))
+        options = {"memory": self.memory, "on_epoch": progress}
+        parts = learn_parts(student, seed=seeds[2], answers=answers, **options)
+        lesson = learn_triggers(
+            teacher, student, parts, plan, trigger, seeds=seeds, **options
+        )
         return Learned(seeds[2], student, trigger, plan, parts, lesson)
 
     def _warn_of_weak_triggers(self, learned):
@@ -552,7 +559,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         n_left = self.n_features_in_ - len(self._hidden_columns)
         return None if self._inner_shape else n_left, names
 
-    def _distil(self, learners, plan, strength, seeds):
+    def _distil(self, learners, plan, strength, seeds, progress):
         """Take steps 3 to 5 as the paper does: a teacher, soft targets, one student."""
         student, teacher, trigger = learners
         distillation = student.settle(
@@ -567,18 +574,17 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         )
         if not self.keep_sensitive and strength.any():
             warn_if_faint(student.group_signal())
-        n_epochs = teacher.epochs + distillation.student_epochs
-        with progress_bar(n_epochs, self.verbose) as on_epoch:
-            model, views = teacher.teach(
-                plan, trigger, seeds=seeds, memory=self.memory, on_epoch=on_epoch
-            )
-            options = {"seed": seeds[2], "on_epoch": on_epoch}
-            if self._is_control(strength):
-                debiased = student.fit_control(**options)
-            else:
-                targets = views.soft_targets(strength, self.base_rate)
-                debiased = student.distil(targets, distillation, teacher=model, **options)
-                student.warn_of_vanished_classes(debiased, self._decision)
+        progress.expect(teacher.epochs + distillation.student_epochs)
+        model, views = teacher.teach(
+            plan, trigger, seeds=seeds, memory=self.memory, on_epoch=progress
+        )
+        options = {"seed": seeds[2], "on_epoch": progress}
+        if self._is_control(strength):
+            debiased = student.fit_control(**options)
+        else:
+            targets = views.soft_targets(strength, self.base_rate)
+            debiased = student.distil(targets, distillation, teacher=model, **options)
+            student.warn_of_vanished_classes(debiased, self._decision)
         if self.keep_teacher:
             self.teacher_, self.trigger_ = model, trigger
         self.injection_rates_ = plan.rates
@@ -638,6 +644,9 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     def _predict_proba(self, X):
         """Ask the student; nets in a pipeline want larger batches than it gives."""
+        X = open_features(X)
+        if isinstance(X, ColumnarRows):
+            return self._predict_by_batches(X)
         features, classifier = self._student_features(X), self.student_
         if isinstance(classifier, PathStudent):
             return classifier.predict_proba(features)
@@ -647,6 +656,13 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             with config_context(transform_output=self._transform_output):
                 features = steps.transform(read_all(features))
         return self._learner.predict_proba(classifier, features)
+
+    def _predict_by_batches(self, X):
+        """Ask the student about one batch after the other, of the columns of fit alone."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is not None:
+            X = X.select(names)
+        return np.concatenate([self._predict_proba(frame) for frame in X.frames()])
 
     def _student_features(self, X):
         """Check X and take away its sensitive columns, where it has them."""

@@ -68,6 +68,11 @@ def is_torch_loader(value):
     return _is_a(value, "torch.utils.data.dataloader.DataLoader")
 
 
+def is_arrow_dataset(value):
+    """Tell whether this is a pyarrow Dataset, such as a folder of Parquet files."""
+    return _is_a(value, "pyarrow._dataset.Dataset")
+
+
 def is_net(estimator):
     """Tell whether an estimator is a skorch classifier."""
     return _is_a(estimator, "skorch.classifier.NeuralNetClassifier")

@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from ._compat import is_tensor, safe_indexing
 from .exceptions import CutGroupsWarning
-from .rows import column_names, frame_to_pandas, is_frame, read_all
+from .rows import ColumnarRows, column_names, frame_to_pandas, is_frame, read_all
 from .utils import warn_user
 
 # Where a column must be cut and the user has not said into how many groups: the fewest.
@@ -23,6 +23,10 @@ DEFAULT_BINS = 2
 MAX_DISTINCT_VALUES = 10
 # With more groups than this, or than half of the rows, an attribute is an identifier.
 MANY_GROUPS = 50
+# Combinations of values that are counted without sorting, in 8 MB.
+MOST_COUNTED = 10**6
+# Rows that are counted at once, in 8 MB.
+COUNTED_AT_ONCE = 2**20
 UNKNOWN_GROUP = -1  # what pandas.factorize gives to missing values
 NO_TRIGGER = -1  # the mark of no group
 
@@ -165,9 +169,20 @@ def sensitive_values(X, columns):
     """Read the values of named columns, or what a callable makes of X; None without."""
     if columns is None:
         return None
+    if isinstance(X, ColumnarRows):
+        return _read_sensitive(X, columns)
     if callable(columns):
         return columns(read_all(X))
     return safe_indexing(X, locate_sensitive_columns(X, columns), axis=1)
+
+
+def _read_sensitive(X, columns):
+    """Read the sensitive values of rows that are read batch by batch."""
+    if callable(columns):
+        parts = [sensitive_table(columns(frame)) for frame in X.frames()]
+        return pd.concat(parts, ignore_index=True)
+    positions = locate_sensitive_columns(X, columns)
+    return X.read([X.columns[position] for position in positions])
 
 
 def sensitive_table(values):
@@ -242,10 +257,12 @@ def find_groups(table, n_bins=None, *, cut_points=None, least=2):
             f"{'two groups' if least > 1 else 'one group'} with known rows "
             f"{'are' if least > 1 else 'is'} needed."
         )
-    codes = np.full(len(table), UNKNOWN_GROUP, dtype=np.int64)
-    codes[known], labels = _combine(
-        [column[known] for column, *_ in columns], [values for _, values, _ in columns]
+    are_known = slice(None) if known.all() else known
+    combined, labels = _combine(
+        [column[are_known] for column, *_ in columns], [values for _, values, _ in columns]
     )
+    codes = np.full(len(table), UNKNOWN_GROUP, dtype=np.int32)
+    codes[are_known] = combined
     _check_number_of_groups(labels, known.sum(), least)
     return Groups(
         codes, labels, {i: ends for i, (*_, ends) in enumerate(columns) if ends is not None}
@@ -267,18 +284,40 @@ def group_as_trained(values, estimator):
 
 def _combine(codes_per_column, values_per_column):
     """Give numbers to the combinations that occur, in the order of their columns' codes."""
-    combined = np.zeros(len(codes_per_column[0]), dtype=np.int64)
+    combined, labels, n_before = 0, [], 1
     for codes, values in zip(codes_per_column, values_per_column):
-        combined, _ = pd.factorize(combined * len(values) + codes, sort=True)
-    first = np.unique(combined, return_index=True)[1]
-    labels = [
-        values[codes[first]] for codes, values in zip(codes_per_column, values_per_column)
-    ]
+        codes = codes.astype(np.min_scalar_type(-n_before * len(values) - 1))
+        combined, present = _number(combined * len(values) + codes)
+        before, last = np.divmod(present, len(values))
+        labels = [*(each[before] for each in labels), np.asarray(values)[last]]
+        n_before = len(present)
     if len(labels) == 1:
-        return combined, np.asarray(labels[0])
-    groups = np.empty(len(first), dtype=object)
+        return combined, labels[0]
+    groups = np.empty(len(present), dtype=object)
     groups[:] = list(zip(*labels))
     return combined, groups
+
+
+def _number(values):
+    """Replace whole numbers by their ranks; return these, and the numbers that occur.
+
+    Where numbers are small, counting them takes less memory than sorting.
+    """
+    if values.max(initial=0) > MOST_COUNTED:
+        return pd.factorize(values, sort=True)
+    present = np.flatnonzero(count_codes(values, values.max(initial=-1) + 1))
+    ranks = np.zeros(present.max(initial=-1) + 1, dtype=values.dtype)
+    ranks[present] = np.arange(len(present))
+    return ranks[values], present
+
+
+def count_codes(codes, n_codes):
+    """Count codes from 0 to `n_codes` - 1, some at a time, as NumPy widens what it counts."""
+    counts = np.zeros(n_codes, dtype=np.int64)
+    for start in range(0, len(codes), COUNTED_AT_ONCE):
+        part = codes[start : start + COUNTED_AT_ONCE]
+        counts += np.bincount(part, minlength=n_codes)
+    return counts
 
 
 def _check_number_of_groups(labels, n_known, least):
@@ -305,6 +344,8 @@ def _encode_column(column, n_bins, cut_points):
         if n_bins is None:
             _warn_of_cut(column, cut_points)
         return *_cut(column, cut_points), cut_points
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy(), np.asarray(column.cat.categories), None
     try:
         codes, values = pd.factorize(column, sort=True)
     except TypeError:

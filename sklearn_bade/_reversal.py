@@ -9,6 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, logsumexp
 
+from .rows import compute_rows
+
 # Rows that are turned into probabilities at once; for two classes, arrays of a MiB.
 CHUNK = 65_536
 # Largest difference between mean target and class frequency that is taken for none: far
@@ -63,10 +65,12 @@ class Views:
     def soft_targets(self, strength, base_rate="keep"):
         """Build the student's targets, as normalised log-probabilities."""
         offset = self.offset(strength, base_rate)
-        log_targets = np.empty_like(self.base)
-        for part in chunks(len(self.y)):
-            log_targets[part] = log_softmax(self.logits(strength, part) + offset, axis=1)
-        return log_targets
+
+        def compute(part):
+            return log_softmax(self.logits(strength, part) + offset, axis=1)
+
+        n_classes = self.base.shape[1]
+        return compute_rows(self.base, n_classes, self.base.dtype, "log_targets", compute)
 
 
 def check_strength(strength, n_classes, n_groups):

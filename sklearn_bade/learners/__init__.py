@@ -8,8 +8,15 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from .._compat import is_net, is_other_net
-from ..preprocessing import make_default_preprocessing, read_texts, split_pipeline
-from ..rows import Texts, read_all
+from ..preprocessing import (
+    make_default_preprocessing,
+    read_texts,
+    sample_rows,
+    split_pipeline,
+    store_rows,
+)
+from ..rows import ColumnarRows, Texts, read_all
+from ..utils import SILENT
 from ._base import Distillation, warn_of_vanished_classes
 from ._class_weight import refuse_class_weight, take_over_class_weight
 from ._copies import settle_early_stopping
@@ -19,7 +26,11 @@ from ._parts import Lesson, Parts, learn_parts, learn_triggers
 from ._student import PathStudent
 from ._weighted import WeightedLearner
 
+# Passes over rows that are read batch by batch, before they are learned from.
+PASSES = 2
+
 __all__ = [
+    "PASSES",
     "Distillation",
     "Lesson",
     "Parts",
@@ -57,11 +68,13 @@ def _kind(classifier, X):
     return TokenLearner if is_of_tokens else NetLearner
 
 
-def make_learners(estimator, teacher, rows):
+def make_learners(estimator, teacher, rows, seed=0, on_pass=SILENT):
     """Make who is taught, and who teaches, of raw rows without sensitive columns.
 
     `estimator` and `teacher` are what the user gave; without a teacher of their own, both
     are the same object. Class weights of the student are weights of both learners' rows.
+    Rows that are read batch by batch come into an order that `seed` draws, and `on_pass` is
+    called after each of :data:`PASSES` over them.
     """
     if isinstance(rows.X, Texts):
         estimator = read_texts(estimator, rows.X)
@@ -72,7 +85,12 @@ def make_learners(estimator, teacher, rows):
         preprocessing = make_default_preprocessing()
     if classifier is not None:
         classifier, rows = take_over_class_weight(classifier, rows)
-    raw, rows = rows, _fit_preprocessing(preprocessing, rows)
+    if isinstance(rows.X, ColumnarRows):
+        _refuse_to_stream(classifier, teacher)
+        rows = _fit_by_batches(preprocessing, classifier, rows, seed, on_pass)
+        raw = None
+    else:
+        raw, rows = rows, _fit_preprocessing(preprocessing, rows)
     student = _kind(classifier, rows.X)(classifier, preprocessing, rows)
     if teacher is None:
         return student, student
@@ -87,6 +105,42 @@ def _fit_preprocessing(preprocessing, rows):
     if preprocessing is None:
         return rows
     return rows.with_features(preprocessing.fit_transform(read_all(rows.X), rows.y))
+
+
+def _refuse_to_stream(classifier, teacher):
+    """Refuse what needs all rows at once, or rows in an order of its own."""
+    if classifier is not None and not is_net(classifier):
+        raise TypeError(
+            f"X is a pyarrow Dataset, which is read batch by batch, and the estimator is, "
+            f"or ends in, a {type(classifier).__name__}, which learns from all rows at "
+            "once. Use a skorch.NeuralNetClassifier or estimator=None; or read X into "
+            "memory, X.to_table().to_pandas(); or, on a cluster, give a Dask DataFrame and "
+            "xgboost.dask.DaskXGBClassifier."
+        )
+    if teacher is not None:
+        raise ValueError(
+            "teacher cannot be given with a pyarrow Dataset as X: the network that learns "
+            "from its batches is its own teacher. Leave it out."
+        )
+
+
+def _fit_by_batches(preprocessing, classifier, rows, seed, on_pass):
+    """Fit steps to a sample of the rows, and write what they make of all rows to disk."""
+    sample, positions = sample_rows(rows.X, seed)
+    features = sample
+    if preprocessing is not None:
+        features = preprocessing.fit_transform(sample, rows.y[positions])
+    on_pass("preprocessing")
+    kind = _kind(classifier, features)
+    if kind.kind == "tokens":
+        raise TypeError(
+            "X is a pyarrow Dataset, and the network looks ids up in an embedding. "
+            "Networks get the columns of a Dataset as floats; let the module turn them "
+            "into integers, or read the ids into an array."
+        )
+    stored = store_rows(rows, preprocessing, kind.to_input, seed)
+    on_pass("reading rows")
+    return stored
 
 
 def takes_sparse(estimator):

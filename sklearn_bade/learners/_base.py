@@ -11,12 +11,13 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.utils.validation import check_memory
 
-from .._reversal import Views, chunks
+from .._reversal import Views
 from ..exceptions import VanishedClassWarning
 from ..preprocessing import join_pipeline
-from ..rows import LazyRows, read_all, row_slices
+from ..rows import LazyRows, StoredRows, compute_rows, read_all, row_slices
 from ..utils import seeded, warn_user
 from ._cache_key import code_of, estimator_identity
+from ._folds import draw_positions
 from ._group_model import PROBED_ROWS, cell_signal, find_memberships, group_signal
 
 # A classifier is looked at on so many rows, and a class only if it has some of these.
@@ -189,7 +190,14 @@ class Learner(metaclass=ABCMeta):
 
     def fit_control(self, *, seed, on_epoch):
         """Fit the classifier on the labels, as it would be without any debiasing."""
-        targets = np.eye(self.rows.n_classes)[self.rows.y]
+        classes = np.eye(self.rows.n_classes, dtype=np.float32)
+        targets = compute_rows(
+            self.rows.X,
+            len(classes),
+            classes.dtype,
+            "targets",
+            lambda part: classes[self.rows.y[part]],
+        )
         control = Distillation(
             "scratch", self.epochs, hard_label_weight=1.0, averages=False
         )
@@ -200,8 +208,7 @@ class Learner(metaclass=ABCMeta):
     def warn_of_vanished_classes(self, model, decision):
         """Warn where a classifier hardly ever predicts a class that it was trained on."""
         rows = self.rows
-        looked_at = np.sort(np.random.RandomState(0).permutation(len(rows))[:JUDGED_ROWS])
-        seen = rows.take(looked_at)
+        seen = rows.take(draw_positions(len(rows), JUDGED_ROWS, 0))
         warn_of_vanished_classes(seen, decision.decide(self.log_proba(model, seen.X)))
 
     def _identity(self, trigger):
@@ -216,9 +223,14 @@ class Learner(metaclass=ABCMeta):
         constant per row; `distillation` is settled; a student may start from the weights
         of the fitted `teacher`.
         """
-        targets = np.empty_like(log_targets)
-        for part in chunks(len(targets)):
-            targets[part] = softmax(log_targets[part] / distillation.temperature, axis=1)
+
+        def compute(part):
+            return softmax(log_targets[part] / distillation.temperature, axis=1)
+
+        n_classes = log_targets.shape[1]
+        targets = compute_rows(
+            log_targets, n_classes, log_targets.dtype, "targets", compute
+        )
         return self._fit_student(
             targets, distillation, teacher=teacher, seed=seed, on_epoch=on_epoch
         )
@@ -262,6 +274,8 @@ def _learn(
 ):
     """Fit a teacher and read its views; a cache goes by all that this is given."""
     teacher = learner.fit_teacher(plan, trigger, seeds=seeds, on_epoch=on_epoch)
+    if isinstance(X, StoredRows):
+        return teacher, *_read_to_disk(learner, teacher, X, memberships, plan, trigger)
     if not isinstance(X, LazyRows):
         return teacher, *_read(learner, teacher, X, memberships, plan, trigger)
     # All views of a row are of one reading, as a dataset may change it at random.
@@ -272,6 +286,17 @@ def _learn(
         ]
     base, shift = (np.concatenate(arrays) for arrays in zip(*parts))
     return teacher, base, shift
+
+
+def _read_to_disk(learner, teacher, X, memberships, plan, trigger):
+    """Ask a teacher part by part, and keep what it says beside the rows."""
+    n_classes = len(plan.rates)
+    base = X.empty_like("base", (n_classes,), np.float32)
+    shift = X.empty_like("shift", (n_classes,), np.float32)
+    for part in X.parts():
+        views = _read(learner, teacher, X[part], memberships[part], plan, trigger)
+        base[part], shift[part] = views
+    return base, shift
 
 
 def _read(learner, teacher, X, memberships, plan, trigger):

@@ -7,6 +7,10 @@ from sklearn.model_selection import StratifiedKFold
 
 from .._injection import FEW_ROWS
 
+# Positions that are shuffled in full, in 16 MB. Of more rows, the same number is drawn, of
+# which a few in a hundred come twice.
+MOST_PERMUTED = 2_000_000
+
 
 def stratified_folds(rows, n_folds, seed):
     """Split rows into folds, stratified by class and group together.
@@ -30,6 +34,24 @@ def stratified_folds(rows, n_folds, seed):
 
 def draw_rows(y, n_rows, seed):
     """Draw positions of about `n_rows` rows, and of some rows of each class."""
-    order = np.random.RandomState(seed).permutation(len(y))
-    some_of_each = [order[y[order] == k][:FEW_ROWS] for k in np.unique(y)]
-    return np.unique(np.concatenate([order[:n_rows], *some_of_each]))
+    order = random_order(len(y), seed)
+    drawn = [order[:n_rows]]
+    for k in np.unique(y):
+        members = order[y[order] == k][:FEW_ROWS]
+        drawn.append(members if len(members) else np.flatnonzero(y == k)[:FEW_ROWS])
+    return np.unique(np.concatenate(drawn))
+
+
+def draw_positions(n_rows, n_drawn, seed):
+    """Draw positions of so many rows, or take all where there are no more; they ascend."""
+    if n_rows <= n_drawn:
+        return np.arange(n_rows)
+    return np.unique(random_order(n_rows, seed)[:n_drawn])
+
+
+def random_order(n_rows, seed):
+    """Bring positions into random order; of very many rows, draw some instead."""
+    rng = np.random.RandomState(seed)
+    if n_rows > MOST_PERMUTED:
+        return rng.randint(n_rows, size=MOST_PERMUTED)
+    return rng.permutation(n_rows)

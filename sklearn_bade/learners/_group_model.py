@@ -8,18 +8,27 @@ from scipy.sparse import csr_array, issparse
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 
-from .._compat import safe_indexing
 from .._groups import UNKNOWN_GROUP
 from ..exceptions import FaintSignalWarning
 from ..preprocessing import make_default_preprocessing, to_pandas
-from ..rows import LazyRows, is_frame, row_slices
+from ..rows import (
+    LazyRows,
+    compute_rows,
+    is_frame,
+    read_all,
+    row_slices,
+    take_rows,
+)
 from ..utils import seeded, warn_user
+from ._folds import draw_positions, random_order
 
 # Share of the group's variance below which a student can hardly correct. Not tuned.
 FAINT_SIGNAL = 0.02
 TINY = np.finfo(float).tiny
 # Standard errors on both sides of a 95% interval.
 CERTAINTY = 1.96
+# Rows that a forest learns groups from at most: thirty small trees need no more.
+MOST_LEARNED = 500_000
 # Half of them judge: a share of .02 is then above chance by more than a standard error.
 PROBED_ROWS = 10_000
 # Pixels a side that images are averaged on: what a forest can use. Not tuned.
@@ -34,15 +43,23 @@ def find_memberships(features, groups, seed):
     A forest that learned the known groups from the features speaks for the unknown ones.
     Rows of the result, of shape (n_samples, n_groups) and float32, sum to one.
     """
-    memberships = (groups.codes[:, None] == np.arange(len(groups))).astype(np.float32)
-    unknown = ~groups.is_known
-    if unknown.any():
-        known = np.flatnonzero(~unknown)
+    forest = None
+    if not groups.is_known.all():
         forest = _make_forest(features, seed)
+        known = np.flatnonzero(groups.is_known)
+        known = known[draw_positions(len(known), MOST_LEARNED, seed)]
         forest.fit(_summarize(features, known, seed), groups.codes[known])
-        rest = _summarize(features, np.flatnonzero(unknown), seed)
-        memberships[np.ix_(unknown, forest.classes_)] = forest.predict_proba(rest)
-    return memberships
+
+    def compute(part):
+        codes = groups.codes[part]
+        members = (codes[:, None] == np.arange(len(groups))).astype(np.float32)
+        unknown = np.flatnonzero(codes == UNKNOWN_GROUP)
+        if len(unknown):
+            rest = _summarize(features, np.arange(len(groups.codes))[part][unknown], seed)
+            members[np.ix_(unknown, forest.classes_)] = forest.predict_proba(rest)
+        return members
+
+    return compute_rows(features, len(groups), np.float32, "memberships", compute)
 
 
 class Signal(NamedTuple):
@@ -95,7 +112,7 @@ def group_signal(features, groups):
     rows get the same verdict.
     """
     known = np.flatnonzero(groups != UNKNOWN_GROUP)
-    rows = np.random.RandomState(0).permutation(known)[:PROBED_ROWS]
+    rows = known[random_order(len(known), 0)[:PROBED_ROWS]]
     learn, judge = np.array_split(rows, 2)
     forest = _make_forest(features, 0)
     forest.fit(_summarize(features, learn, 0), groups[learn])
@@ -150,7 +167,7 @@ def _make_forest(features, seed):
 def _summarize(features, positions, seed):
     """Select rows for a forest; rows of several axes are averaged on a coarse grid."""
     if len(features.shape) <= 2:
-        return _without_infinity(safe_indexing(features, positions))
+        return _without_infinity(read_all(take_rows(features, positions)))
     parts = row_slices((len(positions), *features.shape[1:]))
     # A dataset may change its rows at random.
     with seeded(seed) if isinstance(features, LazyRows) else nullcontext():

@@ -15,7 +15,7 @@ from ._base import (
     explaining_pickle_errors,
     open_cache,
 )
-from ._folds import stratified_folds
+from ._folds import draw_positions, stratified_folds
 
 # Rows that a teacher is asked about what triggers add on average. Not tuned.
 MEASURED_ROWS = 10_000
@@ -27,6 +27,8 @@ NOISE_RATIO = 0.05
 MEASURED_VALUES, LEAST_MEASURED = 2**24, 500
 # With more rows, those of one fold say enough about shares of decisions.
 MOST_ROWS_FOR_ALL_FOLDS = 10_000
+# With more rows, so many that are drawn say shares of decisions to a thousandth.
+MOST_ANSWERED = 500_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def learn_parts(learner, *, seed, memory=None, answers=False, on_epoch):
         return learn(
             learner,
             rows.X,
-            rows.labels,
+            (rows.y, rows.classes),
             rows.groups.codes,
             rows.weights,
             seed=seed,
@@ -84,7 +86,9 @@ def _answer(learner, parts, X, seed):
     if n_folds > 1 and has_enough:
         folds = stratified_folds(learner.rows, n_folds, seed)
     if not folds:
-        return Parts(base, cells, learner.answer(base, cells, X), np.arange(n_rows), False)
+        answered = draw_positions(n_rows, MOST_ANSWERED, seed)
+        asked = X if n_rows <= MOST_ANSWERED else read_all(take_rows(X, answered))
+        return Parts(base, cells, learner.answer(base, cells, asked), answered, False)
     if n_rows > MOST_ROWS_FOR_ALL_FOLDS:
         folds = folds[:1]
     pieces = []
@@ -129,7 +133,7 @@ def learn_triggers(teacher, student, parts, plan, trigger, *, seeds, memory=None
             student,
             parts,
             rows.X,
-            rows.labels,
+            (rows.y, rows.classes),
             rows.groups.codes,
             rows.weights,
             plan,
@@ -162,11 +166,9 @@ def _learn_triggers(
     model = teacher.fit_teacher(plan, trigger, start=start, seeds=seeds, on_epoch=on_epoch)
     affordable = MEASURED_VALUES // max(1, values_per_row(X))
     n_asked = min(MEASURED_ROWS, max(LEAST_MEASURED, affordable))
-    drawn = np.random.RandomState(seeds[2]).permutation(len(labels))[:n_asked]
-    drawn = np.sort(drawn)
+    drawn = draw_positions(len(groups), n_asked, seeds[2])
     with _one_reading(X, seeds[1]):
-        asked = take_rows(X, drawn)
-        asked = read_all(asked) if isinstance(X, LazyRows) else asked
+        asked = read_all(take_rows(X, drawn))
 
     def view(code):
         def stamp(rows):

@@ -1,13 +1,11 @@
 """Batches cut as whole slices instead of row by row."""
 
-from itertools import pairwise
-
 import numpy as np
 import torch
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from ..rows import dense_rows
+from ..rows import StoredRows, dense_rows
 
 
 class CompanionDataset(Dataset):
@@ -19,10 +17,13 @@ class CompanionDataset(Dataset):
 
     def __getitem__(self, i):
         # Skorch's own indexing looks at every position in turn.
-        return {
-            "X": dense_rows(self.X, i),
-            **{k: v[i] for k, v in self.companions.items()},
-        }, self.y[i]
+        companions = {name: values[i] for name, values in self.companions.items()}
+        return {"X": dense_rows(self.X, i), **companions}, as_targets(self.y[i])
+
+
+def as_targets(y):
+    """Cast class codes to the one type that losses take; leave other targets alone."""
+    return y.astype(np.int64, copy=False) if y.dtype.kind == "i" else y
 
 
 def _to_tensors(data):
@@ -59,12 +60,34 @@ class TensorBatches:
         return len(self._bounds(len(self.dataset))) - 1
 
     def __iter__(self):
-        n_rows = len(self.dataset)
-        order = torch.randperm(n_rows).numpy() if self.shuffle else np.arange(n_rows)
-        dataset = self.dataset
+        dataset, members = self.dataset, None
         if isinstance(dataset, Subset):
-            order, dataset = np.asarray(dataset.indices)[order], dataset.dataset
-        bounds = self._bounds(n_rows)
-        for start, stop in pairwise(bounds):
-            X, y = dataset[order[start:stop]]
+            dataset, members = dataset.dataset, np.asarray(dataset.indices)
+        sizes = np.diff(self._bounds(len(self.dataset)))
+        for positions in _cut(self._order(dataset.X, members), sizes):
+            X, y = dataset[positions]
             yield _to_tensors(X), _to_tensors(y)
+
+    def _order(self, X, members):
+        """Put positions in the order of this epoch, in pieces; None stands for all rows.
+
+        Rows on disk come in random order part after part.
+        """
+        if isinstance(X, StoredRows):
+            return X.in_parts(members, _permute if self.shuffle else None)
+        members = np.arange(X.shape[0]) if members is None else members
+        return iter([members[_permute(len(members))] if self.shuffle else members])
+
+
+def _permute(n):
+    return torch.randperm(n).numpy()
+
+
+def _cut(pieces, sizes):
+    """Cut what pieces hold, one after the other, into new ones of other sizes."""
+    pending = next(pieces)
+    for size in sizes:
+        while len(pending) < size:
+            pending = np.concatenate([pending, next(pieces)])
+        yield pending[:size]
+        pending = pending[size:]

@@ -22,6 +22,9 @@ LEARNING_RATE, LEARNED_BATCH = 3e-3, 256
 TOTAL_DECAY = 1.0
 # Steps of a default network for images. The size of steps and layers is not tuned.
 IMAGE_STEPS = 2000
+# Rows of which one pass is enough for the network of groups, and its steps from then on: as
+# many as four passes over 250,000 rows take, beyond which there are fewer passes.
+ROWS_OF_ONE_PASS, STEPS_OF_MANY_ROWS = 1_000_000, 4000
 # Side of the grid that images are pooled to, so that the last layers fit any size.
 POOLED_SIDE = 4
 
@@ -169,6 +172,9 @@ def make_group_net(n_samples, n_features, n_classes, n_groups, device):
     """Size by the data the network that tells the groups of each class apart."""
     # About a thousand steps, but 4 to 30 passes. Not tuned.
     batch_size = int(np.clip(n_samples // 100, 16, 256))
+    least_passes = int(np.clip(np.ceil(ROWS_OF_ONE_PASS / n_samples), 1, 4))
+    # Beyond a million rows batches grow, up to a size that is fast, instead of steps.
+    batch_size = int(np.clip(n_samples // STEPS_OF_MANY_ROWS, batch_size, 4096))
     return make_mlp_net(
         n_features,
         n_classes * n_groups,
@@ -177,6 +183,6 @@ def make_group_net(n_samples, n_features, n_classes, n_groups, device):
         criterion__n_groups=n_groups,
         lr=3e-3,
         batch_size=batch_size,
-        max_epochs=int(np.clip(1000 * batch_size // n_samples, 4, 30)),
+        max_epochs=int(np.clip(1000 * batch_size // n_samples, least_passes, 30)),
         device=device,
     )

@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader
 
 from ..rows import dense_rows, row_slices
-from ._batches import CompanionDataset, TensorBatches
+from ._batches import CompanionDataset, TensorBatches, as_targets
 from ._first_layer import cut_back
 from ._inference import first_output, to_logits
 from ._tokens import checking_ids
@@ -277,7 +277,7 @@ class StageMixin:
         weight = rows.get(SAMPLE_WEIGHT, np.ones(len(positions))).sum()
         rows["X"] = np.array(dense_rows(self.stage_["X"], positions))
         rows = to_tensor(rows, device=self.device)
-        labels = to_tensor(self.stage_["y"][positions], device=self.device)
+        labels = to_tensor(as_targets(self.stage_["y"][positions]), device=self.device)
         loss = self.get_loss(self.infer(rows), labels, X=rows, training=False)
         return float(loss), float(weight)
 

@@ -8,6 +8,7 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from ..rows import dense_rows
+from ._batches import as_targets
 from ._inference import copy_net, to_logits
 from ._training import plain_torch
 from ._trigger_inputs import TriggerInputs
@@ -70,7 +71,7 @@ def _stamped(trigger, X, y, loss_weights, device):
         rows = torch.from_numpy(np.array(dense_rows(X, part)))
         codes = [torch.full((len(rows),), code) for code in range(n_codes)]
         stamped = torch.cat([trigger.stamp(rows, each) for each in codes])
-        labels = torch.from_numpy(np.tile(y[part], n_codes))
+        labels = torch.from_numpy(np.tile(as_targets(y[part]), n_codes))
         weights = torch.from_numpy(loss_weights[part].T.ravel()).float()
         yield [each.to(device) for each in (stamped, labels, weights)]
 

@@ -8,6 +8,7 @@ from ._pipelines import (
     split_pipeline,
 )
 from ._raw_columns import to_pandas
+from ._streaming import sample_rows, store_rows
 from ._table import (
     make_default_preprocessing,
     to_float32,
@@ -22,7 +23,9 @@ __all__ = [
     "open_fitted",
     "read_texts",
     "refuse_removed_columns",
+    "sample_rows",
     "split_pipeline",
+    "store_rows",
     "to_float32",
     "to_net_rows",
     "to_numbers",

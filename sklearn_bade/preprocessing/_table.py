@@ -9,7 +9,7 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_array
 
-from ..rows import LazyRows, is_frame
+from ..rows import LazyRows, StoredRows, is_frame
 from ._raw_columns import TableReader
 
 
@@ -71,14 +71,15 @@ def to_float32(X):
 def to_net_rows(X):
     """Turn features into what travels to a network in batches.
 
-    Images of bytes stay bytes, which take a quarter of the memory, those of a dataset stay
-    unread, and sparse rows sparse.
+    Images of bytes stay bytes, which take a quarter of the memory, those of a dataset and
+    rows on disk stay unread, and sparse rows sparse.
     """
     if issparse(X):
         _check_float32(X)
         return X.tocsr()
     is_bytes = getattr(X, "dtype", None) == np.uint8 and X.ndim > 2
-    return X if isinstance(X, LazyRows) or is_bytes else to_float32(X)
+    lies_elsewhere = isinstance(X, (LazyRows, StoredRows))
+    return X if lies_elsewhere or is_bytes else to_float32(X)
 
 
 def _check_float32(X):

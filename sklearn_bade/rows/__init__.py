@@ -10,10 +10,12 @@ from ._checks import (
     validate_features,
     validate_labels,
 )
+from ._columnar import CodedLabels, ColumnarRows, open_columns, open_features
 from ._containers import (
     COLUMN_PREFIX,
     append_columns,
     column_names,
+    compute_rows,
     dense_rows,
     drop_columns,
     frame_to_pandas,
@@ -21,20 +23,26 @@ from ._containers import (
     is_frame,
     like,
     name_columns,
+    read_all,
     row_slices,
     set_columns,
     take_rows,
     values_per_row,
 )
-from ._lazy import LazyRows, is_dataset, open_dataset, read_all, read_labels
+from ._lazy import LazyRows, is_dataset, open_dataset, read_labels
 from ._rows import Rows, drop_weightless, kind_of
+from ._stored import RowWriter, StoredRows
 from ._texts import Texts, as_row_of_texts, open_texts
 from ._unreadable import leaves_unreadable_out
 
 __all__ = [
     "COLUMN_PREFIX",
+    "CodedLabels",
+    "ColumnarRows",
     "LazyRows",
+    "RowWriter",
     "Rows",
+    "StoredRows",
     "Texts",
     "append_columns",
     "as_plain_labels",
@@ -43,6 +51,7 @@ __all__ = [
     "check_same_order",
     "check_weights",
     "column_names",
+    "compute_rows",
     "dense_rows",
     "drop_columns",
     "drop_weightless",
@@ -56,7 +65,9 @@ __all__ = [
     "leaves_unreadable_out",
     "like",
     "name_columns",
+    "open_columns",
     "open_dataset",
+    "open_features",
     "open_texts",
     "read_all",
     "read_labels",

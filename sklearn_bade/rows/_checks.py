@@ -15,7 +15,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from .._compat import is_tensor
+from .._compat import is_arrow_dataset, is_tensor
+from ._columnar import CodedLabels, ColumnarRows
 from ._containers import column_names, frame_to_pandas, is_frame
 from ._lazy import LazyRows, is_dataset, open_dataset, reading
 from ._texts import Texts, open_texts
@@ -33,6 +34,10 @@ def forget_fit(estimator):
 def validate_features(owner, X, *, reset, takes_nan, takes_texts=False):
     """Check the container of X; its values are the business of later steps."""
     X = check_container(X, owner)
+    if isinstance(X, ColumnarRows):
+        validate_data(owner, X.example(), reset=reset, skip_check_array=True)
+        _check_inner_shape(owner, X, reset)
+        return X
     if isinstance(X, Texts) and not takes_texts:
         raise ValueError(
             f"X holds texts, and {type(owner).__name__} takes numbers. Texts are for "
@@ -86,6 +91,9 @@ def check_container(X, owner):
     """Check that X holds rows, of whatever type and number of axes."""
     if isinstance(X, dict) and not issparse(X):
         X = pd.DataFrame(X)
+    if isinstance(X, ColumnarRows):
+        return X
+    _refuse_arrow_dataset(X, owner)
     if is_frame(X):
         return _check_frame(X)
     X = open_texts(X)
@@ -130,6 +138,16 @@ def check_container(X, owner):
         raise
 
 
+def _refuse_arrow_dataset(X, owner):
+    """Refuse a dataset where everything is read into memory anyway."""
+    if is_arrow_dataset(X):
+        raise TypeError(
+            f"X is a pyarrow Dataset, which {type(owner).__name__} cannot read batch by "
+            "batch. BackdoorDebiasClassifier with a network can; otherwise read it into "
+            "memory, X.to_table().to_pandas(), or some of its rows, X.head(100_000)."
+        )
+
+
 def _check_frame(X):
     """Check that columns can be told apart; tables of arrow become pandas' own."""
     names = column_names(X)
@@ -169,6 +187,8 @@ def validate_labels(X, y):
             "A classifier requires y to be passed, but the target y is None. Only a torch "
             "Dataset of tuples holds labels itself."
         )
+    if isinstance(y, CodedLabels):
+        return _check_coded_labels(X, y)
     if is_dataset(y):
         with reading(y):
             y = np.asarray(y)
@@ -178,6 +198,15 @@ def validate_labels(X, y):
     check_consistent_length(X, y)
     assert_all_finite(y, input_name="y")
     check_classification_targets(y)
+    return y
+
+
+def _check_coded_labels(X, y):
+    if (y.codes < 0).any():
+        raise ValueError("y contains NaN, None or NA; leave these rows out.")
+    check_consistent_length(X, y)
+    assert_all_finite(y.values, input_name="y")
+    check_classification_targets(y.values)
     return y
 
 
@@ -217,6 +246,12 @@ def as_plain_labels(labels, name="y"):
 
 def encode_labels(y):
     """Return the sorted labels, at least two, and the position of each row's label."""
+    if isinstance(y, CodedLabels):
+        present = np.flatnonzero(np.bincount(y.codes))
+        classes, codes = encode_labels(y.values[present])
+        new_codes = np.zeros(len(y.values), dtype=y.codes.dtype)
+        new_codes[present] = codes
+        return classes, new_codes[y.codes]
     encoder = LabelEncoder().fit(y)
     if len(encoder.classes_) < 2:
         raise ValueError(

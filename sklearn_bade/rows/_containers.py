@@ -6,7 +6,9 @@ import pandas as pd
 from scipy.sparse import issparse
 
 from .._compat import is_tensor, safe_indexing
+from ._columnar import ColumnarRows
 from ._lazy import LazyRows
+from ._stored import StoredRows
 
 COLUMN_PREFIX = "trigger_"
 # Slices of rows that pass through a network at once: at most 8 MiB of float64, and few
@@ -22,7 +24,7 @@ def is_frame(X):
 
 def column_names(X):
     """List the names of a frame's columns; None for other containers."""
-    if isinstance(X, pd.DataFrame):
+    if isinstance(X, (pd.DataFrame, ColumnarRows)):
         return list(X.columns)
     return nw.from_native(X, eager_only=True).columns if is_frame(X) else None
 
@@ -35,11 +37,33 @@ def frame_to_pandas(X):
     return pd.DataFrame({name: frame[name].to_numpy() for name in frame.columns})
 
 
+def read_all(X):
+    """Read rows that lie elsewhere into memory; leave everything else as it is."""
+    if isinstance(X, ColumnarRows):
+        return X.read_rows()
+    return np.asarray(X) if isinstance(X, (LazyRows, StoredRows)) else X
+
+
 def row_slices(shape):
     """Cut rows of a given shape into slices that fit into memory beside them."""
     values_per_row = max(1, int(np.prod(shape[1:])))
     n_rows = int(np.clip(VALUES_AT_ONCE // values_per_row, 1, ROWS_AT_ONCE))
     return [slice(start, start + n_rows) for start in range(0, shape[0], n_rows)]
+
+
+def compute_rows(like, n_columns, dtype, name, compute):
+    """Compute some columns for each row, part by part: on disk where `like` lies there.
+
+    ``compute(part)`` returns the values for a slice of rows; `name` is that of the files.
+    """
+    if isinstance(like, StoredRows):
+        computed, parts = like.empty_like(name, (n_columns,), dtype), like.parts()
+    else:
+        computed = np.empty((like.shape[0], n_columns), dtype)
+        parts = row_slices((like.shape[0], 1))
+    for part in parts:
+        computed[part] = compute(part)
+    return computed
 
 
 def values_per_row(X):
@@ -55,7 +79,7 @@ def greatest_value(X):
 
 def take_rows(X, positions):
     """Select rows of any container; those of a dataset are not read yet."""
-    if isinstance(X, LazyRows):
+    if isinstance(X, (LazyRows, ColumnarRows, StoredRows)):
         return X.take(positions)
     return safe_indexing(X, positions)
 
@@ -76,6 +100,8 @@ def drop_columns(X, positions):
     """
     if not positions:
         return X
+    if isinstance(X, ColumnarRows):
+        return X.without_columns(positions)
     kept = [i for i in range(X.shape[1]) if i not in set(positions)]
     if isinstance(X, np.ndarray) and kept == list(range(kept[0], kept[-1] + 1)):
         return X[:, kept[0] : kept[-1] + 1]

@@ -145,11 +145,6 @@ def open_dataset(X):
     return rows if rows.ndim > 2 else np.asarray(rows)
 
 
-def read_all(X):
-    """Read the rows of a dataset into an array; leave everything else as it is."""
-    return np.asarray(X) if isinstance(X, LazyRows) else X
-
-
 def read_labels(dataset, positions=None):
     """Read the second element of each item of a torch Dataset, or of some of them."""
     if is_slice_dataset(dataset):

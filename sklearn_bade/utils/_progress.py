@@ -5,20 +5,35 @@ from contextlib import contextmanager
 from tqdm.auto import tqdm
 
 
+class Progress:
+    """What advances a bar by one unit when it is called with the name of a stage."""
+
+    def __init__(self, bar):
+        self.bar = bar
+
+    def __call__(self, stage):
+        self.bar.set_description(stage, refresh=False)
+        self.bar.update()
+        if self.bar.n == self.bar.total:
+            self.bar.refresh()
+
+    def expect(self, n_units):
+        """Add units to those that are to come."""
+        self.bar.total += n_units
+        self.bar.refresh()
+
+
+# For those who show nothing.
+SILENT = Progress(tqdm(total=0, disable=True))
+
+
 @contextmanager
 def progress_bar(total, verbose, unit="epoch"):
-    """Show a bar over all stages; yield what advances it by one unit of a named stage.
+    """Show a bar over all stages; yield what advances it, see :class:`Progress`.
 
     `verbose` is 0 for silence, 1 for a bar in terminals and notebooks, 2 for one
     everywhere.
     """
     disable = {0: True, 1: None}.get(int(verbose), False)
     with tqdm(total=total, disable=disable, unit=unit, leave=False) as bar:
-
-        def advance(stage):
-            bar.set_description(stage, refresh=False)
-            bar.update()
-            if bar.n == total:
-                bar.refresh()
-
-        yield advance
+        yield Progress(bar)
