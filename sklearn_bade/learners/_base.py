@@ -48,6 +48,8 @@ class Learner(metaclass=ABCMeta):
     the X of `rows` what the preprocessing has made.
     """
 
+    is_distributed = False  # whether rows lie on a cluster
+
     def __init__(self, classifier, preprocessing, rows):
         self.classifier = classifier
         self.preprocessing = preprocessing
