@@ -10,10 +10,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseDebiasClassifier
-from ._compat import Interval, StrOptions, fit_context
+from ._compat import Interval, StrOptions, fit_context, is_dask_collection
 from ._injection import mirror_rates
-from ._path import Path, Sketch
+from ._path import Path
 from ._reversal import check_strength, given_class_rates
+from .cluster import predict_proba_of_partitions
 from .exceptions import WeakTriggerWarning, WideningStrengthWarning
 from .learners import (
     Distillation,
@@ -21,7 +22,7 @@ from .learners import (
     learn_parts,
     learn_triggers,
     warn_if_faint,
-    warn_of_vanished_classes,
+    warn_of_vanished_counts,
 )
 from .rows import (
     check_container,
@@ -323,6 +324,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
     (500,)
     """
 
+    _takes_partitions = True
+
     _parameter_constraints: dict = {
         **BaseDebiasClassifier._parameter_constraints,
         "trigger_strength": [Real, "array-like"],
@@ -514,10 +517,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     def _follow(self, learned, strength, sketch=None):
         """Keep base, cells and arithmetic as the student."""
-        rows, parts, lesson = learned.learner.rows, learned.parts, learned.lesson
+        learner, parts, lesson = learned.learner, learned.parts, learned.lesson
         if sketch is None:
-            answered = rows.without_features().take(parts.answered)
-            sketch = Sketch.of(parts.answers, answered.weights)
+            answered = learner.answered_rows(parts)
+            sketch = learner.sketch(parts, answered)
         path = learned.path(sketch, self._decision)
         offset = self.offset
         if offset is None:
@@ -525,8 +528,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         offset = np.asarray(offset, dtype=float)
         if parts.answers is not None and np.any(strength):
             self._warn_of_reversal(learned, answered)
-            logits = path.logits(parts.answers, strength) + offset
-            warn_of_vanished_classes(answered, path.decision.decide(logits))
+            warn_of_vanished_counts(
+                *learner.count_decisions(parts, answered, path, strength, offset),
+                self.classes_,
+            )
         if self.keep_teacher:
             self.teacher_, self.trigger_ = lesson.teacher, learned.trigger
         self.injection_rates_ = learned.plan.rates
@@ -538,8 +543,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             strength,
             offset,
             self.classes_,
-            type(learned.learner),
-            learned.learner.preprocessing,
+            learner.kind_in_memory,
+            learner.preprocessing,
             get_config()["transform_output"],
             *self._student_columns(),
         )
@@ -638,6 +643,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     def _predict_proba(self, X):
         """Ask the student; nets in a pipeline want larger batches than it gives."""
+        if is_dask_collection(X):
+            return predict_proba_of_partitions(self, X)
         features, classifier = self._student_features(X), self.student_
         if isinstance(classifier, PathStudent):
             return classifier.predict_proba(features)

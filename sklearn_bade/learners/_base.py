@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.utils.validation import check_memory
 
+from .._path import Sketch
 from .._reversal import Views, chunks
 from ..exceptions import VanishedClassWarning
 from ..preprocessing import join_pipeline
@@ -126,6 +127,24 @@ class Learner(metaclass=ABCMeta):
         """Count the folds that offsets are found out of; 1 for the learner's own rows."""
         return 1
 
+    def answered_rows(self, parts):
+        """Select the rows that the answers are about; their features are not asked for."""
+        return self.rows.without_features().take(parts.answered)
+
+    def sketch(self, parts, answered):
+        """Summarise the answers about rows."""
+        return Sketch.of(parts.answers, answered.weights)
+
+    def count_decisions(self, parts, answered, path, strength, offset):
+        """Count classes of rows, and what is decided of the answers about these."""
+        logits = path.logits(parts.answers, strength) + offset
+        return count_codes(answered, path.decision.decide(logits))
+
+    @property
+    def kind_in_memory(self):
+        """The kind of learner that a fitted student asks."""
+        return type(self)
+
     def group_signal(self, parts=None, answered=None):
         """Measure what the features say of the group.
 
@@ -204,7 +223,8 @@ class Learner(metaclass=ABCMeta):
         rows = self.rows
         looked_at = np.sort(np.random.RandomState(0).permutation(len(rows))[:JUDGED_ROWS])
         seen = rows.take(looked_at)
-        warn_of_vanished_classes(seen, decision.decide(self.log_proba(model, seen.X)))
+        predicted = decision.decide(self.log_proba(model, seen.X))
+        warn_of_vanished_classes(seen, predicted)
 
     def _identity(self, trigger):
         """Collect what a cache knows the training by, beside the data."""
@@ -226,14 +246,23 @@ class Learner(metaclass=ABCMeta):
         )
 
 
+def count_codes(rows, predicted):
+    """Count the rows of each class, and for how many each is predicted."""
+    return [np.bincount(k, minlength=rows.n_classes) for k in (rows.y, predicted)]
+
+
 def warn_of_vanished_classes(rows, predicted):
     """Warn where predicted codes hardly ever name a class that rows belong to."""
-    sizes = [np.bincount(k, minlength=rows.n_classes) for k in (rows.y, predicted)]
-    is_judged = sizes[0] >= LEAST_ROWS_OF_CLASS
-    vanished = is_judged & (sizes[1] < VANISHED_SHARE * sizes[0])
+    warn_of_vanished_counts(*count_codes(rows, predicted), rows.classes)
+
+
+def warn_of_vanished_counts(n_rows, n_predicted, classes):
+    """Warn where a class is hardly ever predicted that rows belong to."""
+    is_judged = n_rows >= LEAST_ROWS_OF_CLASS
+    vanished = is_judged & (n_predicted < VANISHED_SHARE * n_rows)
     if vanished.any():
         shares = ", ".join(
-            f"{rows.classes[k]!s}: {sizes[1][k]} for {sizes[0][k]}"
+            f"{classes[k]!s}: {n_predicted[k]} for {n_rows[k]}"
             for k in np.flatnonzero(vanished)
         )
         warn_user(

@@ -163,12 +163,16 @@ def _learn_triggers(
     # Only who is taught by itself may start from what it has learned already.
     start = parts.base if teacher is student and plan.adds_only else None
     model = teacher.fit_teacher(plan, trigger, start=start, seeds=seeds, on_epoch=on_epoch)
-    affordable = MEASURED_VALUES // max(1, values_per_row(X))
-    n_asked = min(MEASURED_ROWS, max(LEAST_MEASURED, affordable))
-    drawn = np.random.RandomState(seeds[2]).permutation(len(labels))[:n_asked]
+    drawn = np.random.RandomState(seeds[2]).permutation(len(labels))[: count_asked(X)]
     return measure_triggers(
         teacher, student, parts, plan, trigger, model, np.sort(drawn), seeds[1]
     )
+
+
+def count_asked(X):
+    """Say of how many rows a teacher is asked, at most."""
+    affordable = MEASURED_VALUES // max(1, values_per_row(X))
+    return min(MEASURED_ROWS, max(LEAST_MEASURED, affordable))
 
 
 def measure_triggers(teacher, student, parts, plan, trigger, model, drawn, seed):

@@ -1,0 +1,354 @@
+"""Steps 3 and 4 on a cluster: base, cells, answers, and a teacher of some rows."""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from .._compat import is_dask_classifier, is_net
+from .._groups import Groups
+from .._injection import FEW_ROWS
+from ..learners import (
+    MOST_ROWS_FOR_ALL_FOLDS,
+    TRIGGER_ROWS,
+    ClassColumns,
+    OneGroupModel,
+    Signal,
+    SignalSums,
+    WeightedLearner,
+    count_asked,
+    draw_rows,
+    group_signal,
+    groups_to_learn,
+    measure_triggers,
+    refuse_class_weight,
+    weigh_classes,
+    widen_settings,
+    with_seed,
+    without_label_settings,
+)
+from ..rows import Rows
+from ._collections import open_client
+from ._features import (
+    FeatureMaker,
+    ask,
+    condense,
+    draw,
+    make_targets,
+    make_weights,
+)
+from ._rows import N_FOLDS, Keys, Pick, fold_starts
+from ._training import fit_plain_classifier, plain_classifier
+
+# Answers that offsets and warnings go by: a share of decisions is then known to .0005.
+MOST_ANSWERED = 2**20
+# Summaries of answers that are put together at once, so that few lie on one worker.
+SUMMARIES_AT_ONCE = 16
+
+
+@dataclass(frozen=True)
+class ClusterParts:
+    """What has been learned of rows, see :class:`~sklearn_bade.learners.Parts`.
+
+    `answers` are futures, one for each partition that was asked about.
+    """
+
+    base: object
+    cells: object
+    answers: list
+    are_unseen: bool
+
+
+def make_cluster_learners(debiaser, rows):
+    """Make who is taught, who teaches, and the trigger, of rows without hidden columns."""
+    from dask.dataframe.utils import meta_nonempty
+
+    from ..triggers import choose_trigger
+
+    classifier = debiaser.estimator
+    if classifier.scale_pos_weight not in (None, 1):
+        classifier, rows = _take_over_class_weight(classifier, rows)
+    student = ClusterLearner(classifier, rows)
+    teacher = student
+    if debiaser.teacher is not None:
+        teacher = ClusterLearner(_check_teacher(debiaser.teacher), rows)
+    trigger = choose_trigger(debiaser.trigger, rows.kind)
+    trigger.fit(meta_nonempty(rows.X), len(rows.groups))
+    return student, teacher, trigger
+
+
+def _check_teacher(teacher):
+    """Refuse teachers that cannot learn from a sample of weighted rows."""
+    if is_net(teacher) or hasattr(teacher, "steps"):
+        raise TypeError(
+            f"teacher is a {type(teacher).__name__}. On a cluster, a teacher is a "
+            "classifier whose fit takes sample_weight, without preprocessing."
+        )
+    refuse_class_weight(teacher)
+    return teacher
+
+
+def _take_over_class_weight(classifier, rows):
+    """Turn the weight of the second class into weights of rows."""
+    from dask import delayed
+    from sklearn.base import clone
+
+    given = classifier.scale_pos_weight
+    per_class = weigh_classes("scale_pos_weight", given, None, rows.classes, None)
+    sums = rows.counts.sum(axis=0) if rows.sums is None else rows.sums
+    keys = open_client().compute([delayed(_weigh)(each, per_class) for each in rows.keys])
+    rows = replace(rows, keys=keys, sums=sums * per_class[:, None])
+    return clone(classifier).set_params(scale_pos_weight=1), rows
+
+
+def _weigh(keys, per_class):
+    weights = np.ones(len(keys)) if keys.weights is None else keys.weights
+    return Keys(keys.y, keys.groups, weights * per_class[keys.y], keys.kept)
+
+
+class ClusterLearner(WeightedLearner):
+    """Trains xgboost's classifier for Dask, and keeps a plain one of each.
+
+    A teacher, which learns triggers alone, is fitted to a sample that lies on one worker.
+    """
+
+    is_distributed = True
+    kind_in_memory = WeightedLearner
+
+    def __init__(self, classifier, rows):
+        self.trainer = classifier
+        if is_dask_classifier(classifier):
+            classifier = plain_classifier(classifier)
+        self.classifier, self.preprocessing, self.rows = classifier, None, rows
+        self.n_rows = len(rows)
+
+    def learn_parts(self, seed, on_epoch):
+        """Fit base and cells on all rows, and ask about rows of a fold left out."""
+        base = self._fit_base(seed, Pick(len(self.rows.groups)))
+        on_epoch("plain classifier")
+        self._warn_of_constraints()
+        cells = self._fit_cells(seed, Pick(len(self.rows.groups)))
+        on_epoch("cells")
+        folds = self._choose_folds()
+        if not folds:
+            asked = self._ask(base, cells, Pick(len(self.rows.groups)), seed)
+            return ClusterParts(base, cells, asked, False)
+        starts, asked = fold_starts(self.rows.counts), []
+        for fold in folds:
+            pick = Pick(len(self.rows.groups), left_out=fold, starts=starts, seed=(seed, 0))
+            models = self._fit_base(seed, pick), self._fit_cells(seed, pick)
+            asked += self._ask(*models, replace(pick, left_out=None, asked=fold), seed)
+        return ClusterParts(base, cells, asked, True)
+
+    def _choose_folds(self):
+        """Choose as in memory: of many rows one fold says enough, and few have none."""
+        if self.rows.counts.sum(axis=(0, 2)).min() < N_FOLDS * FEW_ROWS:
+            return []
+        return range(N_FOLDS if len(self.rows) <= MOST_ROWS_FOR_ALL_FOLDS else 1)
+
+    def _fit_base(self, seed, pick):
+        return self._fit(with_seed(self.trainer, seed), pick)
+
+    def _fit_cells(self, seed, pick):
+        """Fit one model of the groups that sees the class as further columns."""
+        rows = self.rows
+        counts = sum(each.count(part)[:, :-1] for each, part, _ in self._per_part(pick))
+        codes = groups_to_learn(counts.sum(axis=0))
+        fitted = None
+        if len(codes) > 1:
+            stamp = ClassColumns().fit(None, rows.n_classes)
+            classifier = without_label_settings(with_seed(self.trainer, seed))
+            widen_settings(classifier, rows.X.shape[1], rows.n_classes)
+            fitted = self._fit(classifier, replace(pick, codes=codes), stamp)
+        return OneGroupModel.of(fitted, codes, rows.n_classes, len(rows.groups))
+
+    def _per_part(self, pick):
+        """Make the pick of each partition, which deals by its own seed and starts."""
+        rows = self.rows
+        for i, (x, keys, counts) in enumerate(zip(rows.parts, rows.keys, rows.counts)):
+            starts = None if pick.starts is None else pick.starts[i]
+            yield replace(pick, starts=starts, seed=(pick.seed[0], i)), counts, (x, keys)
+
+    def _fit(self, classifier, pick, stamp=None):
+        """Fit to the rows that are picked; partitions without any are left out."""
+        from dask import delayed
+        from dask.dataframe import from_delayed
+
+        maker = FeatureMaker(self.rows.dropped, stamp)
+        X, y, weights, sizes = [], [], [], []
+        for each, counts, (x, keys) in self._per_part(pick):
+            size = int(each.count(counts).sum())
+            if size:
+                sizes.append(size)
+                X.append(delayed(maker.make)(x, keys, each))
+                y.append(delayed(make_targets)(keys, each, each.codes))
+                weights.append(delayed(make_weights)(keys, each))
+        nobody = Keys(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
+        meta = maker.make(self.rows.meta, nobody, Pick(pick.n_groups))
+        X = from_delayed(X, meta=meta, verify_meta=False)
+        # Of arrays, unlike frames, xgboost finds the classes without a shuffle.
+        y = _concatenate(y, sizes, np.int64)
+        weights = None if self.rows.sums is None else _concatenate(weights, sizes, float)
+        return fit_plain_classifier(open_client(), classifier, X, y, weights)
+
+    def _ask(self, base, cells, pick, seed):
+        """Ask about rows of each partition, where they lie."""
+        from dask import delayed
+
+        client = open_client()
+        parts = [
+            (each, each.count(counts).sum(), data)
+            for each, counts, data in self._per_part(pick)
+        ]
+        share = min(1, MOST_ANSWERED / sum(n_rows for _, n_rows, _ in parts))
+        n_threads = min(client.nthreads().values())
+        models = delayed(_with_threads(base, cells, n_threads))
+        maker = FeatureMaker(self.rows.dropped)
+        return client.compute(
+            [
+                delayed(ask)(*data, each, int(np.ceil(share * n_rows)), maker, models)
+                for each, n_rows, data in parts
+                if n_rows
+            ]
+        )
+
+    def answered_rows(self, parts):
+        """Leave the rows where they are."""
+        return None
+
+    def sketch(self, parts, answered):
+        """Summarise the answers, on the workers, and summaries of these once more."""
+        from dask import delayed
+
+        points = [delayed(each).points() for each in parts.answers]
+        while len(points) > 1:
+            points = [
+                delayed(condense)(points[i : i + SUMMARIES_AT_ONCE])
+                for i in range(0, len(points), SUMMARIES_AT_ONCE)
+            ]
+        return open_client().compute(points[0]).result().sketch()
+
+    def group_signal(self, parts, answered):
+        """Measure what the features say of the group, as in memory."""
+        from dask import delayed
+
+        client = open_client()
+        if not parts.are_unseen and len(self.rows) <= MOST_ROWS_FOR_ALL_FOLDS:
+            pieces = self._draw(len(self.rows), (0, 0))
+            return client.compute(delayed(_forest_signal)(pieces)).result()
+        cells = self.rows.count_cells(self.rows.frequencies)
+        frequencies = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
+        sums = [delayed(each).signal_sums(frequencies) for each in parts.answers]
+        sums = client.gather(client.compute(sums))
+        return Signal.of_sums(SignalSums(*map(sum, zip(*sums))))
+
+    def count_decisions(self, parts, answered, path, strength, offset):
+        """Count classes, and what is decided of the answers, in all partitions."""
+        from dask import delayed
+
+        path = replace(path, sketch=None)
+        counts = [
+            delayed(each).count_decisions(path, strength, offset) for each in parts.answers
+        ]
+        client = open_client()
+        return np.sum(client.gather(client.compute(counts)), axis=0)
+
+    def learn_triggers(self, teacher, parts, plan, trigger, seeds, on_epoch):
+        """Fit a teacher to a sample on one worker, and let it be asked about another."""
+        from dask import delayed
+
+        client = open_client()
+        pieces = self._draw(2 * TRIGGER_ROWS, (seeds[0], 1))
+        n_threads = min(client.nthreads().values())
+        lesson = delayed(_teach)(
+            pieces,
+            teacher.classifier,
+            (parts.base, parts.cells),
+            plan,
+            trigger,
+            seeds,
+            n_threads,
+            self.rows.groups,
+        )
+        lesson = client.compute(lesson).result()
+        on_epoch("teacher")
+        return lesson
+
+    def _draw(self, n_rows, seed):
+        """Plan a sample of rows, and of some rows of each class."""
+        from dask import delayed
+
+        counts = self.rows.counts.sum(axis=2)
+        drawn = _draw_counts(counts, n_rows, np.random.default_rng(seed))
+        maker = FeatureMaker(self.rows.dropped)
+        return [
+            delayed(draw)(*data, n_of_class, (*seed, i), maker)
+            for i, (n_of_class, (_, _, data)) in enumerate(
+                zip(drawn, self._per_part(Pick(len(self.rows.groups))))
+            )
+            if n_of_class.sum()
+        ]
+
+
+def _concatenate(parts, sizes, dtype):
+    """Make a Dask array of its parts."""
+    import dask.array as da
+
+    blocks = [da.from_delayed(p, (n,), dtype=dtype) for p, n in zip(parts, sizes)]
+    return da.concatenate(blocks)
+
+
+def _draw_counts(counts, n_rows, rng):
+    """Draw how many rows of each partition (row) and class (column) a sample holds."""
+    if counts.sum() <= n_rows:
+        return counts
+    drawn = rng.multinomial(n_rows, counts.ravel() / counts.sum()).reshape(counts.shape)
+    drawn = np.minimum(drawn, counts)
+    for k in np.flatnonzero(drawn.sum(axis=0) < FEW_ROWS):
+        drawn[:, k] = np.diff(np.minimum(np.cumsum(counts[:, k]), FEW_ROWS), prepend=0)
+    return drawn
+
+
+def _with_threads(base, cells, n_threads):
+    """Copy models, so that as many threads predict as a worker has."""
+    base, cells = deepcopy((base, cells))
+    for model in (base, cells.model.fitted):
+        if model is not None and model.n_jobs is None:
+            model.set_params(n_jobs=n_threads)
+    return base, cells
+
+
+def _gather(pieces, labels):
+    """Put the pieces of a sample together, as rows in memory."""
+    X = pd.concat([x for x, _ in pieces], ignore_index=True)
+    keys = [each for _, each in pieces]
+    y, groups = (
+        np.concatenate([getattr(each, name) for each in keys]).astype(np.int64)
+        for name in ("y", "groups")
+    )
+    weights = None
+    if keys[0].weights is not None:
+        weights = np.concatenate([each.weights for each in keys])
+    return X, y, replace(labels, codes=groups), weights
+
+
+def _forest_signal(pieces):
+    X, _, groups, _ = _gather(pieces, Groups(None, None, {}))
+    return group_signal(X, groups.codes)
+
+
+def _teach(pieces, classifier, models, plan, trigger, seeds, n_threads, labels):
+    """Fit a teacher to half of a sample, and ask it about the other half."""
+    X, y, groups, weights = _gather(pieces, labels)
+    if classifier.get_params().get("n_jobs", n_threads) is None:
+        classifier = with_seed(classifier, None).set_params(n_jobs=n_threads)
+    rows = Rows(X, y, np.arange(len(plan.rates)), groups, weights)
+    learner = WeightedLearner(classifier, None, rows)
+    shown = learner.take(draw_rows(y, TRIGGER_ROWS, seeds[0]))
+    model = shown.fit_teacher(plan, trigger, seeds=seeds, on_epoch=lambda stage: None)
+    # The last of the order of which the first were drawn: they differ where there is room.
+    order = np.random.RandomState(seeds[0]).permutation(len(y))
+    asked = np.sort(order[-count_asked(X) :])
+    parts = ClusterParts(*models, None, True)
+    return measure_triggers(learner, learner, parts, plan, trigger, model, asked, seeds[1])
