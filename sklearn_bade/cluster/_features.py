@@ -26,7 +26,7 @@ class FeatureMaker:
         return x if len(rows) == len(x) else x.iloc[rows]
 
     def make(self, x, keys, pick):
-        """Make the features in single precision, which is all that xgboost takes of them."""
+        """Make the features, in single precision, which is all that xgboost takes."""
         positions = pick.positions(keys)
         x = self.plain(x, keys, positions)
         if self.stamp is not None:

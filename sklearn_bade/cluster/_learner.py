@@ -227,7 +227,8 @@ class ClusterLearner(WeightedLearner):
                 delayed(condense)(points[i : i + SUMMARIES_AT_ONCE])
                 for i in range(0, len(points), SUMMARIES_AT_ONCE)
             ]
-        return open_client().compute(points[0]).result().sketch()
+        client = open_client()
+        return client.gather(client.compute(points[0])).sketch()
 
     def group_signal(self, parts, answered):
         """Measure what the features say of the group, as in memory."""
@@ -236,7 +237,7 @@ class ClusterLearner(WeightedLearner):
         client = open_client()
         if not parts.are_unseen and len(self.rows) <= MOST_ROWS_FOR_ALL_FOLDS:
             pieces = self._draw(len(self.rows), (0, 0))
-            return client.compute(delayed(_forest_signal)(pieces)).result()
+            return client.gather(client.compute(delayed(_forest_signal)(pieces)))
         cells = self.rows.count_cells(self.rows.frequencies)
         frequencies = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
         sums = [delayed(each).signal_sums(frequencies) for each in parts.answers]
@@ -271,7 +272,7 @@ class ClusterLearner(WeightedLearner):
             n_threads,
             self.rows.groups,
         )
-        lesson = client.compute(lesson).result()
+        lesson = client.gather(client.compute(lesson))
         on_epoch("teacher")
         return lesson
 
@@ -315,7 +316,7 @@ def _with_threads(base, cells, n_threads):
     base, cells = deepcopy((base, cells))
     for model in (base, cells.model.fitted):
         if model is not None and model.n_jobs is None:
-            model.set_params(n_jobs=n_threads)
+            model.get_booster().set_param({"nthread": n_threads})
     return base, cells
 
 

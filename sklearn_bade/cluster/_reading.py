@@ -191,7 +191,7 @@ class _Encoder:
         return Keys(keys.y, keys.groups, keys.weights, None if is_whole else kept)
 
     def combine(self, columns):
-        """Number combinations of the columns' codes, whether they occur or not."""
+        """Give a number to each combination of the columns' codes."""
         combined = np.zeros(len(columns[0]), dtype=np.int64)
         for codes, coder in zip(columns, self.coders):
             combined = combined * len(coder.values) + codes

@@ -1,4 +1,4 @@
-"""Rows on a cluster: plans of their features, keys that lie there, counts that came here."""
+"""Rows on a cluster: plans of features, keys that lie there, counts that came here."""
 
 from dataclasses import dataclass, replace
 
@@ -28,7 +28,7 @@ class Keys:
         return positions if self.kept is None else self.kept[positions]
 
     def cells(self, n_groups):
-        """Number the cell of each row; rows of unknown group are in the last of a class."""
+        """Find the cell of each row; that of an unknown group is the last of a class."""
         places = self.groups.astype(np.int64) % (n_groups + 1)
         return self.y.astype(np.int64) * (n_groups + 1) + places
 

@@ -64,4 +64,6 @@ def _as_plain(fitted, classifier):
     plain = plain_classifier(classifier)
     settings = plain.get_params(deep=False)
     plain.load_model(fitted.get_booster().save_raw())
-    return plain.set_params(**{name: settings[name] for name in SET_BY_LOADING})
+    for name in SET_BY_LOADING:  # set_params would hand them to the trees once more
+        setattr(plain, name, settings[name])
+    return plain

@@ -1,4 +1,4 @@
-"""Sensitive values of all partitions: which there are, where to cut, what codes they get."""
+"""Sensitive values of all partitions: which there are, where to cut, and their codes."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

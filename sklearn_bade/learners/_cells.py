@@ -163,7 +163,7 @@ class _GroupModel:
 
     @classmethod
     def learn(cls, classifier, rows, members, fit):
-        """Fit to the rows at the positions `members`, as far as their groups are learned."""
+        """Fit to rows at the positions `members`, as far as their groups are learned."""
         codes = rows.groups.codes[members]
         model = cls(groups_to_learn(np.bincount(codes, minlength=len(rows.groups))))
         if len(model.codes) < 2:
