@@ -7,17 +7,20 @@ import numpy as np
 
 from .._path import Answers, Points
 from ..learners import SignalSums, WeightedLearner
+from ._spool import spool
 
 
 @dataclass(frozen=True)
 class FeatureMaker:
     """Makes what trees are fitted to of a partition: some rows, and the columns left.
 
-    A `stamp`, where one is given, appends the columns of the class.
+    A `stamp`, where one is given, appends the columns of the class. Those that are spooled
+    wait on the disk.
     """
 
     dropped: list
     stamp: object = None
+    spools: bool = False
 
     def plain(self, x, keys, positions):
         """Select rows, and leave hidden columns out."""
@@ -32,7 +35,8 @@ class FeatureMaker:
         if self.stamp is not None:
             x = self.stamp.stamp(x, keys.y[positions])
         doubles = x.columns[[kind == np.float64 for kind in x.dtypes]]
-        return x.astype(dict.fromkeys(doubles, np.float32))
+        x = x.astype(dict.fromkeys(doubles, np.float32))
+        return spool(x) if self.spools else x
 
 
 def make_targets(keys, pick, codes):

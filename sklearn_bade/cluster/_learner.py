@@ -39,6 +39,7 @@ from ._features import (
     make_weights,
 )
 from ._rows import N_FOLDS, Keys, Pick, fold_starts
+from ._spool import needs_spool
 from ._training import fit_plain_classifier, plain_classifier
 
 # Answers that offsets and warnings go by: a share of decisions is then known to .0005.
@@ -175,7 +176,12 @@ class ClusterLearner(WeightedLearner):
         from dask import delayed
         from dask.dataframe import from_delayed
 
+        client = open_client()
+        nobody = Keys(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
         maker = FeatureMaker(self.rows.dropped, stamp)
+        meta = maker.make(self.rows.meta, nobody, Pick(pick.n_groups))
+        spools = needs_spool(client, classifier, meta, len(self.rows))
+        maker = replace(maker, spools=spools)
         X, y, weights, sizes = [], [], [], []
         for each, counts, (x, keys) in self._per_part(pick):
             size = int(each.count(counts).sum())
@@ -184,13 +190,11 @@ class ClusterLearner(WeightedLearner):
                 X.append(delayed(maker.make)(x, keys, each))
                 y.append(delayed(make_targets)(keys, each, each.codes))
                 weights.append(delayed(make_weights)(keys, each))
-        nobody = Keys(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
-        meta = maker.make(self.rows.meta, nobody, Pick(pick.n_groups))
         X = from_delayed(X, meta=meta, verify_meta=False)
         # Of arrays, unlike frames, xgboost finds the classes without a shuffle.
         y = _concatenate(y, sizes, np.int64)
         weights = None if self.rows.sums is None else _concatenate(weights, sizes, float)
-        return fit_plain_classifier(open_client(), classifier, X, y, weights)
+        return fit_plain_classifier(client, classifier, X, y, weights)
 
     def _ask(self, base, cells, pick, seed):
         """Ask about rows of each partition, where they lie."""

@@ -43,7 +43,7 @@ def fit_plain_classifier(client, classifier, X, y, weights):
         )
         client.wait_for_workers(1, timeout=SECONDS_TO_RETURN)
         fitted = clone(classifier).fit(X, y, sample_weight=weights, verbose=False)
-    return _as_plain(fitted, classifier)
+    return _as_plain(fitted.get_booster(), classifier, list(X.columns))
 
 
 def _workers(client):
@@ -59,11 +59,12 @@ def _has_lost(client, before):
     return False
 
 
-def _as_plain(fitted, classifier):
+def _as_plain(booster, classifier, names):
     """Copy the trees into a plain classifier, which is pickled and saved as any."""
     plain = plain_classifier(classifier)
     settings = plain.get_params(deep=False)
-    plain.load_model(fitted.get_booster().save_raw())
+    booster.feature_names = names  # which arrays do not have
+    plain.load_model(booster.save_raw())
     for name in SET_BY_LOADING:  # set_params would hand them to the trees once more
         setattr(plain, name, settings[name])
     return plain

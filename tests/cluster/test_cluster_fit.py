@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 from copy import copy
+from itertools import pairwise
 
 import dask.dataframe as dd
 import numpy as np
@@ -40,9 +41,7 @@ def make_frame(n_samples=4000, seed=0, **settings):
 
 def on_cluster(frame, label="label", npartitions=3, settings=SMALL, **params):
     """Fit on partitions of a frame."""
-    fit_params = {
-        name: params.pop(name) for name in ("sample_weight",) if name in params
-    }
+    fit_params = {name: params.pop(name) for name in ("sample_weight",) if name in params}
     ddf = dd.from_pandas(frame, npartitions=npartitions, sort=False)
     params = {"sensitive_columns": "group", "random_state": 0, **params}
     clf = BackdoorDebiasClassifier(DaskXGBClassifier(**settings), **params)
@@ -68,8 +67,8 @@ def assert_alike(one, other, X, share=0.92, shift=0.03):
     assert one.groups_.tolist() == other.groups_.tolist()
     assert one.cut_points_.keys() == other.cut_points_.keys()
     for column, ends in one.cut_points_.items():
-        np.testing.assert_allclose(ends, other.cut_points_[column])
-    np.testing.assert_allclose(one.injection_rates_, other.injection_rates_)
+        np.testing.assert_allclose(ends, other.cut_points_[column], atol=2e-3)
+    np.testing.assert_allclose(one.injection_rates_, other.injection_rates_, atol=1e-3)
     np.testing.assert_allclose(one.shift_, other.shift_, atol=shift)
     assert np.mean(one.predict(X) == other.predict(X)) > share
 
@@ -147,26 +146,31 @@ def test_it_is_saved_without_pickle(fitted, frame, tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
 
 
-def read_group_of_proxy(X):
-    return X["proxy_0"] > 0
+def read_group(X):
+    return X["group"] == 1
 
 
 # What fits take beside the usual, and the label that they learn.
 CASES = {
-    "text": ({}, lambda f: f.label.map({0: "no", 1: "yes"})),
-    "truth": ({}, lambda f: f.label == 1),
-    "threshold": ({"threshold": 0.3}, None),
-    "costs": ({"cost_matrix": [[0, 1], [3, 0]]}, None),
-    "rates": ({"base_rate": [0.5, 0.5]}, None),
-    "drift": ({"base_rate": "drift"}, None),
-    "offset": ({"offset": [0.2, -0.2]}, None),
-    "sees the group": ({"keep_sensitive": True}, None),
-    "per group": ({"trigger_strength": [[1.0, 0.0], [0.5, 2.0]]}, None),
-    "deletion": ({"injection": "pseudo_deletion"}, None),
-    "teacher": ({"teacher": LogisticRegression()}, None),
+    "text": (
+        {"threshold": 0.3, "offset": [0.2, -0.2]},
+        lambda f: f.label.map({0: "no", 1: "yes"}),
+    ),
+    "truth": (
+        {"cost_matrix": [[0, 1], [3, 0]], "sensitive_columns": 0},
+        lambda f: f.label == 1,
+    ),
+    "numbers": (
+        {
+            "base_rate": [0.5, 0.5],
+            "sensitive_columns": read_group,
+            "trigger_strength": [[1.0, 0.0], [0.5, 2.0]],
+        },
+        lambda f: f.label * 2.0,
+    ),
+    "kept": ({"base_rate": "drift", "keep_sensitive": True}, None),
+    "others": ({"injection": "pseudo_deletion", "teacher": LogisticRegression()}, None),
     "bins": ({"n_bins": 3, "sensitive_columns": "merit_0"}, None),
-    "callable": ({"sensitive_columns": read_group_of_proxy}, None),
-    "position": ({"sensitive_columns": 0}, None),
 }
 
 
@@ -181,6 +185,7 @@ def test_settings_mean_what_they_mean_in_memory(frame, name):
     assert_alike(*fits, frame.drop(columns="label"))
 
 
+@pytest.mark.slow
 def test_three_classes_and_groups():
     frame = make_frame(4000, n_classes=3, n_groups=3)
     fits = [fit(frame) for fit in (on_cluster, in_memory)]
@@ -226,12 +231,11 @@ def test_groups_are_those_of_memory():
     frame.loc[::7, "job"] = None
     frame.loc[::11, "age"] = np.nan
     params = {"sensitive_columns": ["group", "job", "age"]}
-    with pytest.warns(CutGroupsWarning, match="more than 1000 different") as caught:
-        one = on_cluster(frame, npartitions=2, **params)
+    with pytest.warns(CutGroupsWarning, match="column 'age'") as caught:
+        one = on_cluster(frame, npartitions=5, **params)
     with pytest.warns(CutGroupsWarning) as in_process:
         other = in_memory(frame, **params)
-    ends = [str(w[0].message).split("groups")[1] for w in (caught, in_process)]
-    assert ends[0] == ends[1]
+    assert [str(w.message) for w in caught] == [str(w.message) for w in in_process]
     assert_alike(one, other, frame.drop(columns="label"))
 
 
@@ -239,7 +243,7 @@ def test_empty_and_tiny_partitions_count():
     """Every third partition is empty, and the others hold three rows or many."""
     frame = make_frame(2000)
     bounds = [0, 0, 3, 700, 700, 703, 706, 706, 2000]
-    pieces = [frame[a:b] for a, b in zip(bounds, bounds[1:])]
+    pieces = [frame[a:b] for a, b in pairwise(bounds)]
     ddf = dd.from_map(take_piece, pieces, meta=frame[:0])
     clf = BackdoorDebiasClassifier(
         DaskXGBClassifier(**SMALL), sensitive_columns="group", random_state=0
@@ -254,6 +258,7 @@ def take_piece(piece):
     return piece
 
 
+@pytest.mark.slow
 def test_every_point_of_the_sketch_is_the_mean_of_rows():
     frame = make_frame(200)
     clf = on_cluster(frame, npartitions=30)
@@ -304,6 +309,7 @@ def test_warnings_reach_the_user(frame):
         on_cluster(frame, offset=[9, -9])
 
 
+@pytest.mark.slow
 def test_faint_signals_and_triggers_are_noticed():
     blind = make_frame(12_000, proxy=0.0)
     with pytest.warns(FaintSignalWarning, match="say little of the group"):
@@ -317,6 +323,7 @@ def test_faint_signals_and_triggers_are_noticed():
         on_cluster(even)
 
 
+@pytest.mark.slow
 def test_a_second_fit_finds_what_the_first_has_found(frame, fitted):
     again = on_cluster(frame)
     X = frame.drop(columns="label")

@@ -9,6 +9,7 @@ from sklearn_bade._path import Answers, Points, Sketch
 from sklearn_bade.cluster._learner import _draw_counts
 from sklearn_bade.cluster._rows import Keys, Pick, fold_starts
 from sklearn_bade.cluster._values import ColumnCoder, Spread
+from sklearn_bade.exceptions import CutGroupsWarning
 from sklearn_bade.learners import Signal, SignalSums
 
 
@@ -81,11 +82,12 @@ def test_codes_are_those_of_all_rows_at_once(name, n_bins):
     np.testing.assert_array_equal(found, expected.codes)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CutGroupsWarning")
 def test_quantiles_of_many_values_miss_by_a_thousandth():
     column = pd.Series(np.random.default_rng(0).lognormal(size=50_000))
     spreads = [Spread.of(part) for part in (column[:10_000], column[10_000:])]
     assert [len(spread.values) for spread in spreads] == [1001, 1001]
+    with pytest.warns(CutGroupsWarning, match="more than 1000 different numbers"):
+        assert ColumnCoder.of(spreads, None).values.tolist()[0].startswith("(-inf, ")
     ends = ColumnCoder.of(spreads, 4).ends[1:-1]
     shares = [(column <= end).mean() for end in ends]
     np.testing.assert_allclose(shares, [0.25, 0.5, 0.75], atol=1e-3)
