@@ -588,7 +588,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             self.teacher_, self.trigger_ = model, trigger
         self.injection_rates_ = plan.rates
         self._transform_output = get_config()["transform_output"]
-        self._learner = type(student)
+        self._learner = student.kind_in_memory
         self.student_ = student.join(debiased)
 
     def _is_control(self, strength):

@@ -85,11 +85,12 @@ def _refuse_settings(debiaser):
             "X.map_partitions(steps.transform), and give the DaskXGBClassifier alone; it "
             "takes numbers, missing values and categories."
         )
-    if debiaser.student == "single":
-        raise ValueError(
-            "student='single' is distilled from what a teacher says of each row, in "
-            "memory. On a Dask DataFrame, use student='path'; of a strength that is found, "
-            "a single student can be distilled from a sample, X.sample(frac=...).compute()."
+    if debiaser.student == "single" and not is_dask_classifier(
+        debiaser.teacher or debiaser.estimator
+    ):
+        raise TypeError(
+            f"teacher is {_describe(debiaser.teacher)}. With student='single', it learns "
+            "from all partitions: give a DaskXGBClassifier, or leave it out."
         )
     if debiaser.memory is not None:
         raise ValueError(

@@ -1,9 +1,10 @@
 """What is made of one partition, on the worker that holds it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from .._path import Answers, Points
 from ..learners import SignalSums, WeightedLearner
@@ -110,3 +111,17 @@ def draw(x, keys, n_of_class, seed, maker):
     drawn = [order[classes == k][:n] for k, n in enumerate(n_of_class)]
     positions = np.sort(np.concatenate(drawn))
     return maker.plain(x, keys, positions), keys.take(positions)
+
+
+def gather_pieces(pieces, labels):
+    """Put the pieces of a sample together, as rows in memory."""
+    X = pd.concat([x for x, _ in pieces], ignore_index=True)
+    keys = [each for _, each in pieces]
+    y, groups = (
+        np.concatenate([getattr(each, name) for each in keys]).astype(np.int64)
+        for name in ("y", "groups")
+    )
+    weights = None
+    if keys[0].weights is not None:
+        weights = np.concatenate([each.weights for each in keys])
+    return X, y, replace(labels, codes=groups), weights

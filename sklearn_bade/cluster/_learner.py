@@ -4,13 +4,14 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from .._compat import is_dask_classifier, is_net
 from .._groups import Groups
 from .._injection import FEW_ROWS
 from ..learners import (
+    JUDGED_ROWS,
     MOST_ROWS_FOR_ALL_FOLDS,
+    PROBED_ROWS,
     TRIGGER_ROWS,
     ClassColumns,
     OneGroupModel,
@@ -23,18 +24,22 @@ from ..learners import (
     groups_to_learn,
     measure_triggers,
     refuse_class_weight,
+    warn_of_vanished_counts,
     weigh_classes,
     widen_settings,
     with_seed,
     without_label_settings,
 )
 from ..rows import Rows
+from ..triggers import choose_trigger
 from ._collections import open_client
+from ._distilling import ask_teacher, fit_student, fit_teacher
 from ._features import (
     FeatureMaker,
     ask,
     condense,
     draw,
+    gather_pieces,
     make_targets,
     make_weights,
 )
@@ -64,8 +69,6 @@ class ClusterParts:
 def make_cluster_learners(debiaser, rows):
     """Make who is taught, who teaches, and the trigger, of rows without hidden columns."""
     from dask.dataframe.utils import meta_nonempty
-
-    from ..triggers import choose_trigger
 
     classifier = debiaser.estimator
     if classifier.scale_pos_weight not in (None, 1):
@@ -171,29 +174,47 @@ class ClusterLearner(WeightedLearner):
             starts = None if pick.starts is None else pick.starts[i]
             yield replace(pick, starts=starts, seed=(pick.seed[0], i)), counts, (x, keys)
 
+    def filled_parts(self, pick=None):
+        """List the partitions with rows that are picked: pick, number of these, data."""
+        pick = Pick(len(self.rows.groups)) if pick is None else pick
+        parts = [
+            (each, int(each.count(counts).sum()), data)
+            for each, counts, data in self._per_part(pick)
+        ]
+        return [part for part in parts if part[1]]
+
     def _fit(self, classifier, pick, stamp=None):
-        """Fit to the rows that are picked; partitions without any are left out."""
+        """Fit to the rows that are picked."""
+        from dask import delayed
+
+        maker = FeatureMaker(self.rows.dropped, stamp)
+        blocks = []
+        for each, n_rows, (x, keys) in self.filled_parts(pick):
+            y = delayed(make_targets)(keys, each, each.codes)
+            weights = None
+            if self.rows.sums is not None:
+                weights = delayed(make_weights)(keys, each)
+            blocks.append((maker, (x, keys, each), y, weights, n_rows))
+        return self.fit_blocks(classifier, blocks)
+
+    def fit_blocks(self, classifier, blocks):
+        """Fit to plans of features, which a maker makes of data, targets and weights."""
         from dask import delayed
         from dask.dataframe import from_delayed
 
         client = open_client()
+        makers, data, y, weights, sizes = zip(*blocks)
         nobody = Keys(np.zeros(0, dtype=int), np.zeros(0, dtype=int))
-        maker = FeatureMaker(self.rows.dropped, stamp)
-        meta = maker.make(self.rows.meta, nobody, Pick(pick.n_groups))
-        spools = needs_spool(client, classifier, meta, len(self.rows))
-        maker = replace(maker, spools=spools)
-        X, y, weights, sizes = [], [], [], []
-        for each, counts, (x, keys) in self._per_part(pick):
-            size = int(each.count(counts).sum())
-            if size:
-                sizes.append(size)
-                X.append(delayed(maker.make)(x, keys, each))
-                y.append(delayed(make_targets)(keys, each, each.codes))
-                weights.append(delayed(make_weights)(keys, each))
+        meta = makers[0].make(self.rows.meta, nobody, Pick(len(self.rows.groups)))
+        spools = needs_spool(client, classifier, meta, sum(sizes))
+        X = [
+            delayed(replace(maker, spools=spools).make)(*given)
+            for maker, given in zip(makers, data)
+        ]
         X = from_delayed(X, meta=meta, verify_meta=False)
         # Of arrays, unlike frames, xgboost finds the classes without a shuffle.
         y = _concatenate(y, sizes, np.int64)
-        weights = None if self.rows.sums is None else _concatenate(weights, sizes, float)
+        weights = None if weights[0] is None else _concatenate(weights, sizes, float)
         return fit_plain_classifier(client, classifier, X, y, weights)
 
     def _ask(self, base, cells, pick, seed):
@@ -201,21 +222,31 @@ class ClusterLearner(WeightedLearner):
         from dask import delayed
 
         client = open_client()
-        parts = [
-            (each, each.count(counts).sum(), data)
-            for each, counts, data in self._per_part(pick)
-        ]
+        parts = self.filled_parts(pick)
         share = min(1, MOST_ANSWERED / sum(n_rows for _, n_rows, _ in parts))
-        n_threads = min(client.nthreads().values())
-        models = delayed(_with_threads(base, cells, n_threads))
+        models = delayed((self.with_threads(base), self._cells_with_threads(cells)))
         maker = FeatureMaker(self.rows.dropped)
         return client.compute(
             [
                 delayed(ask)(*data, each, int(np.ceil(share * n_rows)), maker, models)
                 for each, n_rows, data in parts
-                if n_rows
             ]
         )
+
+    def with_threads(self, model):
+        """Copy a model, so that as many threads predict as a worker has."""
+        model = deepcopy(model)
+        if model is not None and model.n_jobs is None:
+            model.get_booster().set_param({"nthread": self._count_threads()})
+        return model
+
+    def _cells_with_threads(self, cells):
+        fitted = self.with_threads(cells.model.fitted)
+        n_classes = self.rows.n_classes
+        return OneGroupModel.of(fitted, cells.model.codes, n_classes, cells.n_groups)
+
+    def _count_threads(self):
+        return min(open_client().nthreads().values())
 
     def answered_rows(self, parts):
         """Leave the rows where they are."""
@@ -234,13 +265,14 @@ class ClusterLearner(WeightedLearner):
         client = open_client()
         return client.gather(client.compute(points[0])).sketch()
 
-    def group_signal(self, parts, answered):
+    def group_signal(self, parts=None, answered=None):
         """Measure what the features say of the group, as in memory."""
         from dask import delayed
 
         client = open_client()
-        if not parts.are_unseen and len(self.rows) <= MOST_ROWS_FOR_ALL_FOLDS:
-            pieces = self._draw(len(self.rows), (0, 0))
+        is_known_by_heart = parts is not None and not parts.are_unseen
+        if parts is None or (is_known_by_heart and len(self.rows) <= PROBED_ROWS):
+            pieces = self.draw_pieces(PROBED_ROWS, (0, 0))
             return client.gather(client.compute(delayed(_forest_signal)(pieces)))
         cells = self.rows.count_cells(self.rows.frequencies)
         frequencies = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
@@ -264,8 +296,7 @@ class ClusterLearner(WeightedLearner):
         from dask import delayed
 
         client = open_client()
-        pieces = self._draw(2 * TRIGGER_ROWS, (seeds[0], 1))
-        n_threads = min(client.nthreads().values())
+        pieces = self.draw_pieces(2 * TRIGGER_ROWS, (seeds[0], 1))
         lesson = delayed(_teach)(
             pieces,
             teacher.classifier,
@@ -273,14 +304,43 @@ class ClusterLearner(WeightedLearner):
             plan,
             trigger,
             seeds,
-            n_threads,
+            self._count_threads(),
             self.rows.groups,
         )
         lesson = client.gather(client.compute(lesson))
         on_epoch("teacher")
         return lesson
 
-    def _draw(self, n_rows, seed):
+    def teach(self, plan, trigger, *, seeds, memory=None, on_epoch):
+        """Fit a teacher to copies of all rows, and ask it about every row."""
+        model = fit_teacher(self, plan, trigger, seeds[1])
+        on_epoch("teacher")
+        return model, ask_teacher(self, model, plan, trigger, seeds[0])
+
+    def fit_control(self, *, seed, on_epoch):
+        """Fit to the labels."""
+        control = self._fit_base(seed, Pick(len(self.rows.groups)))
+        on_epoch("student")
+        return control
+
+    def distil(self, log_targets, distillation, *, teacher, seed, on_epoch):
+        """Fit to copies of all rows with all labels, weighted by soft targets."""
+        student = fit_student(self, log_targets, distillation.hard_label_weight, seed)
+        on_epoch("student")
+        return student
+
+    def warn_of_vanished_classes(self, model, decision):
+        """Warn where a class has vanished from what is decided of a sample."""
+        from dask import delayed
+
+        client = open_client()
+        pieces = self.draw_pieces(JUDGED_ROWS, (0, 3))
+        counts = delayed(_count_predicted)(pieces, model, decision, self.rows.groups)
+        counts = client.gather(client.compute(counts))
+        sizes = [np.bincount(k, minlength=self.rows.n_classes) for k in counts]
+        warn_of_vanished_counts(*sizes, self.rows.classes)
+
+    def draw_pieces(self, n_rows, seed):
         """Plan a sample of rows, and of some rows of each class."""
         from dask import delayed
 
@@ -315,37 +375,20 @@ def _draw_counts(counts, n_rows, rng):
     return drawn
 
 
-def _with_threads(base, cells, n_threads):
-    """Copy models, so that as many threads predict as a worker has."""
-    base, cells = deepcopy((base, cells))
-    for model in (base, cells.model.fitted):
-        if model is not None and model.n_jobs is None:
-            model.get_booster().set_param({"nthread": n_threads})
-    return base, cells
-
-
-def _gather(pieces, labels):
-    """Put the pieces of a sample together, as rows in memory."""
-    X = pd.concat([x for x, _ in pieces], ignore_index=True)
-    keys = [each for _, each in pieces]
-    y, groups = (
-        np.concatenate([getattr(each, name) for each in keys]).astype(np.int64)
-        for name in ("y", "groups")
-    )
-    weights = None
-    if keys[0].weights is not None:
-        weights = np.concatenate([each.weights for each in keys])
-    return X, y, replace(labels, codes=groups), weights
-
-
 def _forest_signal(pieces):
-    X, _, groups, _ = _gather(pieces, Groups(None, None, {}))
+    X, _, groups, _ = gather_pieces(pieces, Groups(None, None, {}))
     return group_signal(X, groups.codes)
+
+
+def _count_predicted(pieces, model, decision, labels):
+    """Decide about a sample; codes of classes, and of what is decided."""
+    X, y, _, _ = gather_pieces(pieces, labels)
+    return y, decision.decide(WeightedLearner.log_proba(model, X))
 
 
 def _teach(pieces, classifier, models, plan, trigger, seeds, n_threads, labels):
     """Fit a teacher to half of a sample, and ask it about the other half."""
-    X, y, groups, weights = _gather(pieces, labels)
+    X, y, groups, weights = gather_pieces(pieces, labels)
     if classifier.get_params().get("n_jobs", n_threads) is None:
         classifier = with_seed(classifier, None).set_params(n_jobs=n_threads)
     rows = Rows(X, y, np.arange(len(plan.rates)), groups, weights)

@@ -10,7 +10,14 @@ from sklearn.utils import get_tags
 from .._compat import is_net, is_other_net
 from ..preprocessing import make_default_preprocessing, read_texts, split_pipeline
 from ..rows import Texts, read_all
-from ._base import Distillation, warn_of_vanished_classes, warn_of_vanished_counts
+from ._base import (
+    JUDGED_ROWS,
+    Distillation,
+    count_codes,
+    read_views,
+    warn_of_vanished_classes,
+    warn_of_vanished_counts,
+)
 from ._cells import (
     ClassColumns,
     OneGroupModel,
@@ -21,7 +28,16 @@ from ._cells import (
 from ._class_weight import refuse_class_weight, take_over_class_weight, weigh_classes
 from ._copies import settle_early_stopping
 from ._folds import draw_rows, stratified_folds
-from ._group_model import Signal, SignalSums, cell_signal, group_signal, warn_if_faint
+from ._group_model import (
+    PROBED_ROWS,
+    Signal,
+    SignalSums,
+    apply_memberships,
+    cell_signal,
+    group_signal,
+    learn_groups,
+    warn_if_faint,
+)
 from ._parts import (
     MOST_ROWS_FOR_ALL_FOLDS,
     Lesson,
@@ -35,7 +51,9 @@ from ._student import PathStudent
 from ._weighted import TRIGGER_ROWS, WeightedLearner, with_seed
 
 __all__ = [
+    "JUDGED_ROWS",
     "MOST_ROWS_FOR_ALL_FOLDS",
+    "PROBED_ROWS",
     "TRIGGER_ROWS",
     "ClassColumns",
     "Distillation",
@@ -46,18 +64,22 @@ __all__ = [
     "Signal",
     "SignalSums",
     "WeightedLearner",
+    "apply_memberships",
     "cell_signal",
     "count_asked",
+    "count_codes",
     "draw_rows",
     "fit_plain",
     "group_signal",
     "groups_to_learn",
+    "learn_groups",
     "learn_parts",
     "learn_triggers",
     "looks_ids_up",
     "make_learners",
     "measure_triggers",
     "predict_proba",
+    "read_views",
     "refuse_class_weight",
     "settle_early_stopping",
     "stratified_folds",

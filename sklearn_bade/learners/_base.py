@@ -294,18 +294,18 @@ def _learn(
     """Fit a teacher and read its views; a cache goes by all that this is given."""
     teacher = learner.fit_teacher(plan, trigger, seeds=seeds, on_epoch=on_epoch)
     if not isinstance(X, LazyRows):
-        return teacher, *_read(learner, teacher, X, memberships, plan, trigger)
+        return teacher, *read_views(learner, teacher, X, memberships, plan, trigger)
     # All views of a row are of one reading, as a dataset may change it at random.
     with seeded(seeds[1]):
         parts = [
-            _read(learner, teacher, X[part], memberships[part], plan, trigger)
+            read_views(learner, teacher, X[part], memberships[part], plan, trigger)
             for part in row_slices(X.shape)
         ]
     base, shift = (np.concatenate(arrays) for arrays in zip(*parts))
     return teacher, base, shift
 
 
-def _read(learner, teacher, X, memberships, plan, trigger):
+def read_views(learner, teacher, X, memberships, plan, trigger):
     """Ask a teacher about rows under all triggers."""
 
     def view(code):

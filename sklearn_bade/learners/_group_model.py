@@ -34,12 +34,22 @@ def find_memberships(features, groups, seed):
     A forest that learned the known groups from the features speaks for the unknown ones.
     Rows of the result, of shape (n_samples, n_groups) and float32, sum to one.
     """
+    forest = None if groups.is_known.all() else learn_groups(features, groups, seed)
+    return apply_memberships(features, groups, forest, seed)
+
+
+def learn_groups(features, groups, seed):
+    """Fit a forest to the known groups."""
+    known = np.flatnonzero(groups.is_known)
+    forest = _make_forest(features, seed)
+    return forest.fit(_summarize(features, known, seed), groups.codes[known])
+
+
+def apply_memberships(features, groups, forest, seed):
+    """Find memberships, those of unknown groups by a fitted forest."""
     memberships = (groups.codes[:, None] == np.arange(len(groups))).astype(np.float32)
     unknown = ~groups.is_known
     if unknown.any():
-        known = np.flatnonzero(~unknown)
-        forest = _make_forest(features, seed)
-        forest.fit(_summarize(features, known, seed), groups.codes[known])
         rest = _summarize(features, np.flatnonzero(unknown), seed)
         memberships[np.ix_(unknown, forest.classes_)] = forest.predict_proba(rest)
     return memberships

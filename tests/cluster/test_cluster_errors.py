@@ -93,8 +93,8 @@ def test_searches_are_for_memory():
 
 
 def test_settings_that_need_all_rows(tmp_path):
-    with pytest.raises(ValueError, match="use student='path'"):
-        fit(*collections()[:2], student="single")
+    with pytest.raises(TypeError, match="learns from all partitions"):
+        fit(*collections()[:2], student="single", teacher=XGBClassifier())
     with pytest.raises(ValueError, match="Leave it out: with_strength"):
         fit(*collections()[:2], memory=tmp_path)
     with pytest.raises(TypeError, match="without preprocessing"):

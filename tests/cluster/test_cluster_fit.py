@@ -329,3 +329,27 @@ def test_a_second_fit_finds_what_the_first_has_found(frame, fitted):
     X = frame.drop(columns="label")
     np.testing.assert_array_equal(again.injection_rates_, fitted.injection_rates_)
     assert np.mean(again.predict(X) == fitted.predict(X)) > 0.97
+
+
+SINGLE = {
+    "mirror": {"trigger_strength": 2.0},
+    "deletion": {"injection": "pseudo_deletion", "hard_label_weight": 0.1},
+    "drift": {"base_rate": "drift", "threshold": 0.4},
+    "control": {"trigger_strength": 0},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_single_student_is_the_one_of_memory(frame, name):
+    params = {"student": "single", **SINGLE[name]}
+    frame = frame.assign(label=frame["label"].map({0: "no", 1: "yes"}))
+    frame.loc[::10, "group"] = None
+    one, other = (fit(frame, **params) for fit in (on_cluster, in_memory))
+    assert type(one.student_) is XGBClassifier
+    np.testing.assert_allclose(one.injection_rates_, other.injection_rates_)
+    X = frame.drop(columns="label")
+    assert np.mean(one.predict(X) == other.predict(X)) > 0.9
+    assert (
+        abs(np.diff([each.predict_proba(X)[:, 1].mean() for each in (one, other)])) < 0.02
+    )
