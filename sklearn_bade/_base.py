@@ -74,13 +74,14 @@ class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta
 
         Parameters
         ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, dataframe, torch Dataset, SliceDataset, \
+                dask.dataframe.DataFrame} of shape (n_samples, n_features) or \
+                (n_samples, ...)
             Features, as `predict` takes them.
 
-        y : array-like or SliceDataset of shape (n_samples,), or None
+        y : array-like or SliceDataset of shape (n_samples,), str or None
             True labels. None, for a torch Dataset of tuples, takes the second element of
-            each.
+            each. A string names a column of a Dask DataFrame, as in `fit`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -315,15 +316,16 @@ class BaseDebiasClassifier(BaseClassifier):
 
         Parameters
         ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, ...), or list of str
+        X : {array-like, dataframe, torch Dataset, SliceDataset, \
+                dask.dataframe.DataFrame} of shape (n_samples, ...), or list of str
             Rows as in `fit`; sensitive columns are not used, and may be left out. With
             `selection_rate`, that share of these very rows is selected.
 
         Returns
         -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels, of the type that `fit` was given.
+        y_pred : ndarray of shape (n_samples,) or dask.dataframe.Series
+            Labels, of the type that `fit` was given. Of a Dask DataFrame, a Series with
+            its partitions and index, which is computed when it is asked for.
         """
         if is_dask_collection(X):
             return predict_partitions(self, X)

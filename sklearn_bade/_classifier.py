@@ -107,6 +107,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
           frame; the sensitive column is taken away before the first step. Steps that
           go by positions count the columns that are left. X may also be texts, where the
           first step takes these, as vectorizers do.
+        - A ``xgboost.dask.DaskXGBClassifier``, for X on a Dask cluster. What is fitted there
+          are plain ``xgboost.XGBClassifier`` objects.
         - None: a default pipeline (impute, scale, encode) and a network sized by the
           data; for images, a convolutional network; for texts, TF-IDF of words that occur
           in five of them, and logistic regression.
@@ -392,28 +394,33 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features) or (n_samples, ...), or list of str
+        X : {array-like, sparse matrix, dataframe, torch Dataset, SliceDataset, \
+                dask.dataframe.DataFrame} of shape (n_samples, n_features) or \
+                (n_samples, ...), or list of str
             Training data. A bare network needs numbers without missing values; the
             sensitive columns may be of any type and have missing values. Images, of shape
             (n_samples, n_channels, height, width), are float32 or uint8; bytes reach the
             network as they are. A dataset of images is read batch by batch, or at once
             where a Pipeline comes before the classifier. Texts are a list, array or series
-            of strings; ids of tokens are integers, padded to one length.
+            of strings; ids of tokens are integers, padded to one length. The partitions
+            of a Dask DataFrame stay on their cluster; what else is given are then Dask
+            collections with the same partitions.
 
-        y : array-like or SliceDataset of shape (n_samples,), or None
+        y : array-like or SliceDataset of shape (n_samples,), str or None
             Class labels of any type. None, for a torch Dataset of tuples, takes the
-            second element of each.
+            second element of each. A string names a column of a Dask DataFrame, which is
+            then no feature.
 
         sensitive_features : array-like or dataframe of shape (n_samples,) or \
                 (n_samples, n_columns), default=None
             Sensitive values of the rows; they take precedence over the columns named
             by `sensitive_columns`, which are removed from X all the same.
 
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or str, default=None
             Weights of the rows, in the injection rates, the teacher, the base rate and
             the student. Preprocessing steps do not see them. Rows of weight zero are
-            left out.
+            left out. A string names a column of a Dask DataFrame, which is then no
+            feature.
 
         Returns
         -------
@@ -429,7 +436,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
         TypeError
             If the estimator or the teacher can be fitted neither as a net nor with
-            weights.
+            weights; if one of X and the estimator is Dask's, and the other is not.
+
+        ImportError
+            If X is a Dask DataFrame, and a library of the extra "distributed" is missing.
 
         RuntimeError
             If the loss is no longer a number while training.

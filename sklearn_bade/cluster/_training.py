@@ -43,7 +43,7 @@ def fit_plain_classifier(client, classifier, X, y, weights):
         )
         client.wait_for_workers(1, timeout=SECONDS_TO_RETURN)
         fitted = clone(classifier).fit(X, y, sample_weight=weights, verbose=False)
-    return _as_plain(fitted.get_booster(), classifier, list(X.columns))
+    return _as_plain(fitted.get_booster(), classifier, [str(name) for name in X.columns])
 
 
 def _workers(client):
