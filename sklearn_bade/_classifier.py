@@ -107,8 +107,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
           frame; the sensitive column is taken away before the first step. Steps that
           go by positions count the columns that are left. X may also be texts, where the
           first step takes these, as vectorizers do.
-        - A ``xgboost.dask.DaskXGBClassifier``, for X on a Dask cluster. What is fitted there
-          are plain ``xgboost.XGBClassifier`` objects.
+        - A ``xgboost.dask.DaskXGBClassifier``, for X on a Dask cluster. What has been
+          fitted there are plain ``xgboost.XGBClassifier`` objects.
         - None: a default pipeline (impute, scale, encode) and a network sized by the
           data; for images, a convolutional network; for texts, TF-IDF of words that occur
           in five of them, and logistic regression.

@@ -144,12 +144,27 @@ def open_collections(X, y, sensitive=None, weights=None):
             ("sample_weight", weights),
         )
     }
-    return Partitions(make_meta(X), X.to_delayed(), *parts.values())
+    return Partitions(make_meta(X), _take_apart(X), *parts.values())
 
 
 def select_columns(X, names):
     """Plan partitions of some columns alone, of which files then give no others."""
-    return X[names].to_delayed()
+    return _take_apart(X[names])
+
+
+def _take_apart(collection):
+    """List the partitions as they are.
+
+    What Dask makes of a plan may read several files into one partition where few columns
+    are asked for, which would then not lie beside others; here it only leaves columns out.
+    """
+    parts = collection.simplify().to_delayed(optimize_graph=False)
+    if len(parts) != collection.npartitions:
+        raise RuntimeError(
+            f"Dask has made {len(parts)} partitions of {collection.npartitions}. Make the "
+            "plan certain first, X = X.persist()."
+        )
+    return parts
 
 
 def _take_column(X, given, name):
@@ -183,4 +198,4 @@ def _to_partitions(given, name, X):
             "are taken by their position in a partition: derive both from one frame, or "
             "make them columns of one and name these."
         )
-    return given.to_delayed()
+    return _take_apart(given)

@@ -223,6 +223,24 @@ def test_series_do_as_well_as_names(frame, fitted):
     np.testing.assert_allclose(clf.shift_, fitted.shift_, atol=0.02)
 
 
+# Dask reads Parquet in a way that pandas 3.1 wants changed.
+@pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame:Warning")
+def test_files_are_taken_as_the_partitions_that_they_are(frame, fitted, tmp_path):
+    """Of few columns, Dask would read two files at once; labels would then be others."""
+    dd.from_pandas(frame, npartitions=4, sort=False).to_parquet(tmp_path)
+    rows = dd.read_parquet(tmp_path)
+    clf = BackdoorDebiasClassifier(
+        DaskXGBClassifier(**SMALL), sensitive_columns="group", random_state=0
+    )
+    clf.fit(rows, "label")
+    assert clf.student_.path.sketch.weights.sum() == len(frame)
+    np.testing.assert_array_equal(clf.injection_rates_, fitted.injection_rates_)
+    np.testing.assert_allclose(clf.shift_, fitted.shift_, atol=0.02)
+    X = frame.drop(columns="label")
+    expected = np.mean(clf.predict(X) == frame["label"])
+    assert clf.score(rows, "label") == pytest.approx(expected)
+
+
 def test_groups_are_those_of_memory():
     frame = make_frame()
     rng = np.random.default_rng(0)
