@@ -58,7 +58,7 @@ def spool(features):
 
 def needs_spool(client, classifier, meta, n_rows):
     """Tell whether features are too large to wait in memory, and can wait elsewhere."""
-    limits = [worker["memory_limit"] for worker in _workers(client)]
+    limits = list(client.run(_memory_limit).values())
     if not all(limits):  # where there is no limit, nobody is to keep one
         return False
     is_categorical = any(isinstance(k, pd.CategoricalDtype) for k in meta.dtypes)
@@ -69,5 +69,5 @@ def needs_spool(client, classifier, meta, n_rows):
     return is_large and is_by_histogram and not is_categorical
 
 
-def _workers(client):
-    return client.scheduler_info(n_workers=-1)["workers"].values()
+def _memory_limit(dask_worker):
+    return dask_worker.memory_manager.memory_limit

@@ -47,7 +47,7 @@ def fit_plain_classifier(client, classifier, X, y, weights):
 
 
 def _workers(client):
-    return set(client.scheduler_info(n_workers=-1)["workers"])
+    return set(client.nthreads())
 
 
 def _has_lost(client, before):
