@@ -4,9 +4,9 @@ from copy import deepcopy
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.base import clone
 
 from .._compat import is_dask_classifier, is_net
-from .._groups import Groups
 from .._injection import FEW_ROWS
 from ..learners import (
     JUDGED_ROWS,
@@ -96,7 +96,6 @@ def _check_teacher(teacher):
 def _take_over_class_weight(classifier, rows):
     """Turn the weight of the second class into weights of rows."""
     from dask import delayed
-    from sklearn.base import clone
 
     given = classifier.scale_pos_weight
     per_class = weigh_classes("scale_pos_weight", given, None, rows.classes, None)
@@ -136,13 +135,13 @@ class ClusterLearner(WeightedLearner):
         on_epoch("cells")
         folds = self._choose_folds()
         if not folds:
-            asked = self._ask(base, cells, Pick(len(self.rows.groups)), seed)
+            asked = self._ask(base, cells, Pick(len(self.rows.groups)))
             return ClusterParts(base, cells, asked, False)
         starts, asked = fold_starts(self.rows.counts), []
         for fold in folds:
             pick = Pick(len(self.rows.groups), left_out=fold, starts=starts, seed=(seed, 0))
             models = self._fit_base(seed, pick), self._fit_cells(seed, pick)
-            asked += self._ask(*models, replace(pick, left_out=None, asked=fold), seed)
+            asked += self._ask(*models, replace(pick, left_out=None, asked=fold))
         return ClusterParts(base, cells, asked, True)
 
     def _choose_folds(self):
@@ -217,7 +216,7 @@ class ClusterLearner(WeightedLearner):
         weights = None if weights[0] is None else _concatenate(weights, sizes, float)
         return fit_plain_classifier(client, classifier, X, y, weights)
 
-    def _ask(self, base, cells, pick, seed):
+    def _ask(self, base, cells, pick):
         """Ask about rows of each partition, where they lie."""
         from dask import delayed
 
@@ -273,7 +272,8 @@ class ClusterLearner(WeightedLearner):
         is_known_by_heart = parts is not None and not parts.are_unseen
         if parts is None or (is_known_by_heart and len(self.rows) <= PROBED_ROWS):
             pieces = self.draw_pieces(PROBED_ROWS, (0, 0))
-            return client.gather(client.compute(delayed(_forest_signal)(pieces)))
+            signal = delayed(_forest_signal)(pieces, self.rows.groups)
+            return client.gather(client.compute(signal))
         cells = self.rows.count_cells(self.rows.frequencies)
         frequencies = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1)
         sums = [delayed(each).signal_sums(frequencies) for each in parts.answers]
@@ -375,8 +375,8 @@ def _draw_counts(counts, n_rows, rng):
     return drawn
 
 
-def _forest_signal(pieces):
-    X, _, groups, _ = gather_pieces(pieces, Groups(None, None, {}))
+def _forest_signal(pieces, labels):
+    X, _, groups, _ = gather_pieces(pieces, labels)
     return group_signal(X, groups.codes)
 
 

@@ -241,20 +241,18 @@ def _number_groups(client, encoder, parts, data, debiaser):
     ends = {i: c.ends for i, c in enumerate(encoder.coders) if c.ends is not None}
     debiaser.groups_, debiaser.cut_points_ = labels, ends
     keys = client.compute([delayed(_renumber)(each, known) for each in keys])
-    counts = np.zeros((len(counted), len(encoder.classes), len(labels) + 1), dtype=int)
+    counts, sums = _tabulate(counted, len(encoder.classes), known)
+    sums = None if data.weights[0] is None else sums
+    nobody = Groups(np.zeros(0, dtype=int), labels, ends)
+    return ClusterRows(data.meta, data.X, keys, encoder.classes, nobody, counts, sums)
+
+
+def _tabulate(counted, n_classes, known):
+    """Make tables of the rows in each cell of each partition, and of all weights."""
+    counts = np.zeros((len(counted), n_classes, len(known) + 1), dtype=int)
     sums = np.zeros(counts.shape[1:])
     for part, (y, codes, sizes, weights) in zip(counts, counted):
         places = np.where(codes == UNKNOWN_GROUP, -1, np.searchsorted(known, codes))
         part[y, places] = sizes
         sums[y, places] += weights
-    is_weighted = data.weights[0] is not None
-    nobody = Groups(np.zeros(0, dtype=int), labels, ends)
-    return ClusterRows(
-        data.meta,
-        data.X,
-        keys,
-        encoder.classes,
-        nobody,
-        counts,
-        sums if is_weighted else None,
-    )
+    return counts, sums

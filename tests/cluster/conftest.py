@@ -1,19 +1,14 @@
 import os
 
 import pytest
-
-# Modules of this folder are skipped where the extra is not installed.
-pytest.importorskip("distributed")
-pytest.importorskip("xgboost.dask")
+from distributed import Client, LocalCluster
 
 
 @pytest.fixture(scope="session")
 def client():
     """Start two workers that compute in processes of their own."""
-    from distributed import Client, LocalCluster
-
-    # What workers log of xgboost's ranks and of lost keys is no news.
-    os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "error")
+    # What workers say of lost keys, and of tasks that fail as they should, is no news.
+    os.environ["DASK_LOGGING__DISTRIBUTED"] = "critical"
     cluster = LocalCluster(
         n_workers=2,
         threads_per_worker=1,
