@@ -10,7 +10,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_consistent_length
 
-from ._compat import HasMethods, Interval, StrOptions, check_sample_weight
+from ._compat import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    check_sample_weight,
+    is_dask_collection,
+)
 from ._decision import make_decision
 from ._groups import (
     find_groups,
@@ -19,6 +25,14 @@ from ._groups import (
     sensitive_values,
 )
 from ._injection import INJECTIONS, make_injection, warn_of_small_cells
+from .cluster import (
+    ClusterRows,
+    is_on_cluster,
+    make_cluster_learners,
+    predict_partitions,
+    read_collections,
+    score_partitions,
+)
 from .exceptions import OtherVersionWarning
 from .learners import make_learners, takes_sparse
 from .preprocessing import refuse_removed_columns
@@ -68,13 +82,14 @@ class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta
 
         Parameters
         ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features) or (n_samples, ...)
+        X : {array-like, dataframe, torch Dataset, SliceDataset, \
+                dask.dataframe.DataFrame} of shape (n_samples, n_features) or \
+                (n_samples, ...)
             Features, as `predict` takes them.
 
-        y : array-like or SliceDataset of shape (n_samples,), or None
+        y : array-like or SliceDataset of shape (n_samples,), str or None
             True labels. None, for a torch Dataset of tuples, takes the second element of
-            each.
+            each. A string names a column of a Dask DataFrame, as in `fit`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -84,6 +99,8 @@ class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta
         accuracy : float
             Share of right predictions.
         """
+        if is_dask_collection(X):
+            return score_partitions(self, X, y, sample_weight)
         X, y, sample_weight = open_columns(X, y, sample_weight)
         if isinstance(y, CodedLabels):
             y = y.decode()
@@ -120,6 +137,7 @@ class BaseDebiasClassifier(BaseClassifier):
     __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
 
     _column_names = None  # of X in `fit`, where these are text
+    _takes_partitions = False  # whether `fit` takes Dask collections
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"]), None],
@@ -142,13 +160,20 @@ class BaseDebiasClassifier(BaseClassifier):
 
     def _check_training_data(self, X, y):
         """Check X and y, and set what is known of the features."""
+        if is_on_cluster(self, X, y):
+            return X, y
         if y is None and is_dataset(X):
             y = read_labels(X)
         check_same_order(X=X, y=y)
+        X = self._check_features(X)
+        return X, validate_labels(X, y)
+
+    def _check_features(self, X):
+        """Check X, and set what is known of the features."""
         X = self._validate_features(X, reset=True)
         # Tools set the public attribute to None in their copies, as shap does.
         self._column_names = getattr(self, "feature_names_in_", None)
-        return X, validate_labels(X, y)
+        return X
 
     def _validate_features(self, X, reset):
         """Check X; NaN in an array is refused unless preprocessing could mend it."""
@@ -172,6 +197,8 @@ class BaseDebiasClassifier(BaseClassifier):
 
     def _read_rows(self, X, y, sensitive_features, sample_weight):
         """Step 1: the group of each row, of rows that weigh anything."""
+        if is_dask_collection(X):
+            return read_collections(self, X, y, sensitive_features, sample_weight)
         check_same_order(
             X=X, sensitive_features=sensitive_features, sample_weight=sample_weight
         )
@@ -197,6 +224,19 @@ class BaseDebiasClassifier(BaseClassifier):
                 f"sensitive_columns={columns!r}, but X holds texts, which have no columns. "
                 "Give the values to fit, fit(X, y, sensitive_features=...)."
             )
+        self._hide_columns(X)
+        values = sensitive_features
+        if values is None:
+            values = sensitive_values(X, columns)
+        if values is None:
+            self._refuse_no_attribute()
+        table = sensitive_table(values)
+        check_consistent_length(X, table)
+        return find_groups(table, self.n_bins)
+
+    def _hide_columns(self, X):
+        """Find the sensitive columns, and remember which of them must go."""
+        columns = self.sensitive_columns
         positions = locate_sensitive_columns(X, columns)
         if self.keep_sensitive and not positions:
             raise ValueError(
@@ -204,19 +244,15 @@ class BaseDebiasClassifier(BaseClassifier):
                 f"but sensitive_columns={columns!r} names none. Put the attribute into X "
                 "and give the name or position of its column."
             )
-        values = sensitive_features
-        if values is None:
-            values = sensitive_values(X, columns)
-        if values is None:
-            raise ValueError(
-                "No sensitive attribute was given. Either name its column in the "
-                f"constructor, {type(self).__name__}(sensitive_columns=...), or pass "
-                "its values to fit, fit(X, y, sensitive_features=...)."
-            )
-        table = sensitive_table(values)
-        check_consistent_length(X, table)
         self._hidden_columns = [] if self.keep_sensitive else positions
-        return find_groups(table, self.n_bins)
+        return positions
+
+    def _refuse_no_attribute(self):
+        raise ValueError(
+            "No sensitive attribute was given. Either name its column in the "
+            f"constructor, {type(self).__name__}(sensitive_columns=...), or pass "
+            "its values to fit, fit(X, y, sensitive_features=...)."
+        )
 
     def _make_learners(self, rows, hidden_columns, seed, on_pass=SILENT):
         """Make who is taught, who teaches, and the trigger that the teacher will know."""
@@ -230,6 +266,8 @@ class BaseDebiasClassifier(BaseClassifier):
         for each in (self.estimator, self.teacher):
             refuse_removed_columns(each, removed)
         plain = rows.without_columns(hidden_columns)
+        if isinstance(rows, ClusterRows):
+            return make_cluster_learners(self, plain)
         # Transformers draw from global generators, and so do datasets that change rows.
         draws = isinstance(self.estimator, Pipeline) or isinstance(self.teacher, Pipeline)
         draws = draws or isinstance(rows.X, LazyRows)
@@ -291,16 +329,19 @@ class BaseDebiasClassifier(BaseClassifier):
 
         Parameters
         ----------
-        X : {array-like, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, ...), or list of str
+        X : {array-like, dataframe, torch Dataset, SliceDataset, \
+                dask.dataframe.DataFrame} of shape (n_samples, ...), or list of str
             Rows as in `fit`; sensitive columns are not used, and may be left out. With
             `selection_rate`, that share of these very rows is selected.
 
         Returns
         -------
-        y_pred : ndarray of shape (n_samples,)
-            Labels, of the type that `fit` was given.
+        y_pred : ndarray of shape (n_samples,) or dask.dataframe.Series
+            Labels, of the type that `fit` was given. Of a Dask DataFrame, a Series with
+            its partitions and index, which is computed when it is asked for.
         """
+        if is_dask_collection(X):
+            return predict_partitions(self, X)
         proba = self.predict_proba(X)
         return self.classes_[self._decision.decide_proba(proba, warns=True)]
 

@@ -10,10 +10,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseDebiasClassifier
-from ._compat import Interval, StrOptions, fit_context
+from ._compat import Interval, StrOptions, fit_context, is_dask_collection
 from ._injection import mirror_rates
-from ._path import Path, Sketch
+from ._path import Path
 from ._reversal import check_strength, given_class_rates
+from .cluster import predict_proba_of_partitions
 from .exceptions import WeakTriggerWarning, WideningStrengthWarning
 from .learners import (
     PASSES,
@@ -22,7 +23,7 @@ from .learners import (
     learn_parts,
     learn_triggers,
     warn_if_faint,
-    warn_of_vanished_classes,
+    warn_of_vanished_counts,
 )
 from .rows import (
     ColumnarRows,
@@ -110,6 +111,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
           frame; the sensitive column is taken away before the first step. Steps that
           go by positions count the columns that are left. X may also be texts, where the
           first step takes these, as vectorizers do.
+        - A ``xgboost.dask.DaskXGBClassifier``, for X on a Dask cluster. What has been
+          fitted there are plain ``xgboost.XGBClassifier`` objects.
         - None: a default pipeline (impute, scale, encode) and a network sized by the
           data; for images, a convolutional network; for texts, TF-IDF of words that occur
           in five of them, and logistic regression.
@@ -327,6 +330,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
     (500,)
     """
 
+    _takes_partitions = True
+
     _parameter_constraints: dict = {
         **BaseDebiasClassifier._parameter_constraints,
         "trigger_strength": [Real, "array-like"],
@@ -393,28 +398,33 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, dataframe, torch Dataset, SliceDataset} of shape \
-                (n_samples, n_features) or (n_samples, ...), or list of str
+        X : {array-like, sparse matrix, dataframe, torch Dataset, SliceDataset, \
+                dask.dataframe.DataFrame} of shape (n_samples, n_features) or \
+                (n_samples, ...), or list of str
             Training data. A bare network needs numbers without missing values; the
             sensitive columns may be of any type and have missing values. Images, of shape
             (n_samples, n_channels, height, width), are float32 or uint8; bytes reach the
             network as they are. A dataset of images is read batch by batch, or at once
             where a Pipeline comes before the classifier. Texts are a list, array or series
-            of strings; ids of tokens are integers, padded to one length.
+            of strings; ids of tokens are integers, padded to one length. The partitions
+            of a Dask DataFrame stay on their cluster; what else is given are then Dask
+            collections with the same partitions.
 
-        y : array-like or SliceDataset of shape (n_samples,), or None
+        y : array-like or SliceDataset of shape (n_samples,), str or None
             Class labels of any type. None, for a torch Dataset of tuples, takes the
-            second element of each.
+            second element of each. A string names a column of a Dask DataFrame, which is
+            then no feature.
 
         sensitive_features : array-like or dataframe of shape (n_samples,) or \
                 (n_samples, n_columns), default=None
             Sensitive values of the rows; they take precedence over the columns named
             by `sensitive_columns`, which are removed from X all the same.
 
-        sample_weight : array-like of shape (n_samples,), default=None
+        sample_weight : array-like of shape (n_samples,) or str, default=None
             Weights of the rows, in the injection rates, the teacher, the base rate and
             the student. Preprocessing steps do not see them. Rows of weight zero are
-            left out.
+            left out. A string names a column of a Dask DataFrame, which is then no
+            feature.
 
         Returns
         -------
@@ -430,7 +440,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
         TypeError
             If the estimator or the teacher can be fitted neither as a net nor with
-            weights.
+            weights; if one of X and the estimator is Dask's, and the other is not.
+
+        ImportError
+            If X is a Dask DataFrame, and a library of the extra "distributed" is missing.
 
         RuntimeError
             If the loss is no longer a number while training.
@@ -521,10 +534,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     def _follow(self, learned, strength, sketch=None):
         """Keep base, cells and arithmetic as the student."""
-        rows, parts, lesson = learned.learner.rows, learned.parts, learned.lesson
+        learner, parts, lesson = learned.learner, learned.parts, learned.lesson
         if sketch is None:
-            answered = rows.without_features().take(parts.answered)
-            sketch = Sketch.of(parts.answers, answered.weights)
+            answered = learner.answered_rows(parts)
+            sketch = learner.sketch(parts, answered)
         path = learned.path(sketch, self._decision)
         offset = self.offset
         if offset is None:
@@ -532,8 +545,10 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         offset = np.asarray(offset, dtype=float)
         if parts.answers is not None and np.any(strength):
             self._warn_of_reversal(learned, answered)
-            logits = path.logits(parts.answers, strength) + offset
-            warn_of_vanished_classes(answered, path.decision.decide(logits))
+            warn_of_vanished_counts(
+                *learner.count_decisions(parts, answered, path, strength, offset),
+                self.classes_,
+            )
         if self.keep_teacher:
             self.teacher_, self.trigger_ = lesson.teacher, learned.trigger
         self.injection_rates_ = learned.plan.rates
@@ -545,8 +560,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             strength,
             offset,
             self.classes_,
-            type(learned.learner),
-            learned.learner.preprocessing,
+            learner.kind_in_memory,
+            learner.preprocessing,
             get_config()["transform_output"],
             *self._student_columns(),
         )
@@ -589,7 +604,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             self.teacher_, self.trigger_ = model, trigger
         self.injection_rates_ = plan.rates
         self._transform_output = get_config()["transform_output"]
-        self._learner = type(student)
+        self._learner = student.kind_in_memory
         self.student_ = student.join(debiased)
 
     def _is_control(self, strength):
@@ -644,6 +659,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
     def _predict_proba(self, X):
         """Ask the student; nets in a pipeline want larger batches than it gives."""
+        if is_dask_collection(X):
+            return predict_proba_of_partitions(self, X)
         X = open_features(X)
         if isinstance(X, ColumnarRows):
             return self._predict_by_batches(X)

@@ -43,6 +43,16 @@ def _is_a(value, *names):
     return not known.isdisjoint(names)
 
 
+def is_dask_collection(value):
+    """Tell whether this lies on a Dask cluster, or is a plan of what would lie there."""
+    return any(base.__module__.split(".")[0] == "dask" for base in type(value).__mro__)
+
+
+def is_dask_classifier(estimator):
+    """Tell whether an estimator is xgboost's classifier for Dask."""
+    return _is_a(estimator, "xgboost.dask.DaskXGBClassifier")
+
+
 def is_tensor(value):
     """Tell whether this is a torch tensor."""
     return _is_a(value, "torch.Tensor")

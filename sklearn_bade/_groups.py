@@ -251,19 +251,15 @@ def find_groups(table, n_bins=None, *, cut_points=None, least=2):
         for i in range(table.shape[1])
     ]
     known = np.logical_and.reduce([codes != UNKNOWN_GROUP for codes, *_ in columns])
-    if not known.any():
-        raise ValueError(
-            "The sensitive attribute is missing in every row; at least "
-            f"{'two groups' if least > 1 else 'one group'} with known rows "
-            f"{'are' if least > 1 else 'is'} needed."
-        )
     are_known = slice(None) if known.all() else known
-    combined, labels = _combine(
-        [column[are_known] for column, *_ in columns], [values for _, values, _ in columns]
+    combined, labels = combine_columns(
+        [column[are_known] for column, *_ in columns],
+        [values for _, values, _ in columns],
+        known.sum(),
+        least,
     )
     codes = np.full(len(table), UNKNOWN_GROUP, dtype=np.int32)
     codes[are_known] = combined
-    _check_number_of_groups(labels, known.sum(), least)
     return Groups(
         codes, labels, {i: ends for i, (*_, ends) in enumerate(columns) if ends is not None}
     )
@@ -282,8 +278,23 @@ def group_as_trained(values, estimator):
     return labels[groups.codes]
 
 
+def combine_columns(codes_per_column, values_per_column, n_known, least=2):
+    """Give numbers to the combinations that occur, in the order of their columns' codes.
+
+    `n_known` rows have any; there must be at least so many combinations.
+    """
+    if not n_known:
+        raise ValueError(
+            "The sensitive attribute is missing in every row; at least "
+            f"{'two groups' if least > 1 else 'one group'} with known rows "
+            f"{'are' if least > 1 else 'is'} needed."
+        )
+    combined, labels = _combine(codes_per_column, values_per_column)
+    _check_number_of_groups(labels, n_known, least)
+    return combined, labels
+
+
 def _combine(codes_per_column, values_per_column):
-    """Give numbers to the combinations that occur, in the order of their columns' codes."""
     combined, labels, n_before = 0, [], 1
     for codes, values in zip(codes_per_column, values_per_column):
         codes = codes.astype(np.min_scalar_type(-n_before * len(values) - 1))
@@ -305,14 +316,14 @@ def _number(values):
     """
     if values.max(initial=0) > MOST_COUNTED:
         return pd.factorize(values, sort=True)
-    present = np.flatnonzero(count_codes(values, values.max(initial=-1) + 1))
+    present = np.flatnonzero(_count(values, values.max(initial=-1) + 1))
     ranks = np.zeros(present.max(initial=-1) + 1, dtype=values.dtype)
     ranks[present] = np.arange(len(present))
     return ranks[values], present
 
 
-def count_codes(codes, n_codes):
-    """Count codes from 0 to `n_codes` - 1, some at a time, as NumPy widens what it counts."""
+def _count(codes, n_codes):
+    """Count codes from 0 to `n_codes` - 1, some at a time: NumPy widens what it counts."""
     counts = np.zeros(n_codes, dtype=np.int64)
     for start in range(0, len(codes), COUNTED_AT_ONCE):
         part = codes[start : start + COUNTED_AT_ONCE]
@@ -336,39 +347,50 @@ def _check_number_of_groups(labels, n_known, least):
 
 def _encode_column(column, n_bins, cut_points):
     """Return codes, the values they stand for, and where the column was cut, if it was."""
-    _check_values(column)
+    check_values(column)
     if cut_points is not None:
-        return *_cut(column, cut_points), cut_points
-    if _is_cut(column, n_bins):
-        cut_points = _find_cut_points(_to_floats(column), n_bins or DEFAULT_BINS)
+        return *cut_column(column, cut_points), cut_points
+    if holds_numbers(column) and is_cut(column, column.nunique(), n_bins):
+        cut_points = _find_cut_points(to_floats(column), n_bins or DEFAULT_BINS)
         if n_bins is None:
-            _warn_of_cut(column, cut_points)
-        return *_cut(column, cut_points), cut_points
+            warn_of_cut(column.name, column.nunique(), cut_points)
+        return *cut_column(column, cut_points), cut_points
+    return *factorize_column(column), None
+
+
+def factorize_column(column):
+    """Return codes, and the sorted values that they stand for."""
     if isinstance(column.dtype, pd.CategoricalDtype):
-        return column.cat.codes.to_numpy(), np.asarray(column.cat.categories), None
+        return column.cat.codes.to_numpy(), np.asarray(column.cat.categories)
     try:
         codes, values = pd.factorize(column, sort=True)
     except TypeError:
         codes, values = _factorize_mixed(column)
-    return codes, np.asarray(values), None
+    return codes, np.asarray(values)
 
 
-def _is_cut(column, n_bins):
-    """Tell whether a column holds measurements, or numbers that the user wants cut."""
+def holds_numbers(column):
+    """Tell whether a column could be cut into intervals."""
     is_number = pd.api.types.is_numeric_dtype(column)
-    if not is_number or pd.api.types.is_bool_dtype(column):
-        return False
-    n_distinct = column.nunique()
+    return is_number and not pd.api.types.is_bool_dtype(column)
+
+
+def is_cut(column, n_distinct, n_bins):
+    """Tell whether numbers are measurements, or such as the user wants cut.
+
+    Of the column, some of the `n_distinct` values will do, among them one that is no whole
+    number if there is any.
+    """
     if n_bins is not None or n_distinct <= MAX_DISTINCT_VALUES:
         return n_distinct > MAX_DISTINCT_VALUES
     if pd.api.types.is_integer_dtype(column):
         return False
     # Whole numbers are floats where some are missing.
-    are_whole = (_to_floats(column.dropna()) % 1 == 0).all()
+    are_whole = (to_floats(column.dropna()) % 1 == 0).all()
     return not are_whole or n_distinct > MANY_GROUPS
 
 
-def _to_floats(column):
+def to_floats(column):
     """Turn a numeric column of any kind into floats, missing values into NaN."""
     return column.to_numpy(dtype=float, na_value=np.nan)
 
@@ -380,38 +402,44 @@ def _find_cut_points(values, n_bins):
     which a fitted model does not keep.
     """
     values = values[~np.isnan(values)]
-    ends = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    quantiles = np.quantile(values, np.linspace(0, 1, n_bins + 1))
+    return place_cuts(quantiles, *np.unique(values, return_counts=True))
+
+
+def place_cuts(quantiles, distinct, counts):
+    """Cut at quantiles of sorted values, which occur so often, or beside a frequent one."""
+    ends = np.unique(quantiles)
     if len(ends) > 2:
         return np.array([-np.inf, *ends[1:-1], np.inf])
-    distinct, counts = np.unique(values, return_counts=True)
     frequent = min(int(counts.argmax()), len(distinct) - 2)
     least = distinct[0] if frequent == 0 else -np.inf
     return np.array([least, distinct[frequent], np.inf])
 
 
-def _cut(column, ends):
+def cut_column(column, ends):
     """Cut numbers into intervals, the outer ones of which take all that lies beyond."""
     if not pd.api.types.is_numeric_dtype(column):
         column = pd.to_numeric(column)
-    values = _to_floats(column)
+    values = to_floats(column)
     codes = np.searchsorted(ends[1:-1], values, side="left")
     codes[np.isnan(values)] = UNKNOWN_GROUP
-    return codes, _interval_names(ends)
+    return codes, interval_names(ends)
 
 
-def _interval_names(ends):
+def interval_names(ends):
     """Name intervals as pandas does; one of a single value by that value."""
     if ends[0] == ends[1]:
-        return np.array([f"{ends[0]:g}", *_interval_names(ends[1:])], dtype=object)
+        return np.array([f"{ends[0]:g}", *interval_names(ends[1:])], dtype=object)
     intervals = pd.cut(pd.Series(ends), ends, include_lowest=len(ends) > 2)
     return np.array([str(interval) for interval in intervals.cat.categories], dtype=object)
 
 
-def _warn_of_cut(column, ends):
-    named = f"column {column.name!r} of the " if isinstance(column.name, str) else ""
+def warn_of_cut(name, n_distinct, ends):
+    """Say where a column was cut that nobody asked to be cut."""
+    named = f"column {name!r} of the " if isinstance(name, str) else ""
     warn_user(
-        f"The {named}sensitive attribute has {column.nunique()} different numbers and was "
-        f"cut into the groups {', '.join(_interval_names(ends))}. Give text for "
+        f"The {named}sensitive attribute has {n_distinct} different numbers and was "
+        f"cut into the groups {', '.join(interval_names(ends))}. Give text for "
         "groups of your own, or, to a debiaser, n_bins for more of them.",
         CutGroupsWarning,
     )
@@ -427,8 +455,8 @@ def _factorize_mixed(column):
     return rank[codes], np.asarray(values, dtype=object)[order]
 
 
-def _check_values(column):
-    if pd.api.types.is_float_dtype(column) and np.isinf(_to_floats(column)).any():
+def check_values(column):
+    if pd.api.types.is_float_dtype(column) and np.isinf(to_floats(column)).any():
         raise ValueError(
             "The sensitive attribute contains infinity. Missing values may be NaN "
             "or None; infinite values have no group."

@@ -5,6 +5,7 @@ Everything here is NumPy; no estimator is in sight.
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import log_softmax, softmax
@@ -173,8 +174,40 @@ class Sketch:
     @classmethod
     def of(cls, answers, weights=None):
         """Summarise answers by the means of rows that lie close together."""
-        n_samples = len(answers.log_proba)
-        weights = np.ones(n_samples) if weights is None else weights
+        return Points.of(answers, weights).summary().sketch()
+
+
+class Points(NamedTuple):
+    """Points of a sketch in the making, which know how many rows each is the mean of.
+
+    Summaries of several parts of the rows can so be summarised in their turn.
+    """
+
+    answers: Answers
+    weights: np.ndarray
+    n_rows: np.ndarray
+
+    @classmethod
+    def of(cls, answers, weights=None):
+        """Take each row for a point."""
+        ones = np.ones(len(answers.log_proba))
+        return cls(answers, ones if weights is None else weights, ones)
+
+    @classmethod
+    def concatenate(cls, points):
+        """Put several below one another."""
+        answers, weights, n_rows = zip(*points)
+        return cls(
+            Answers.concatenate(answers), np.concatenate(weights), np.concatenate(n_rows)
+        )
+
+    def sketch(self):
+        """Take the points for a summary of all rows."""
+        return Sketch(self.answers, self.weights)
+
+    def summary(self):
+        """Summarise points by the means of those that lie close together."""
+        answers, weights, n_rows = self
         # Distances are those of what decides: margins, and chances of cells.
         margins = answers.log_proba - answers.log_proba.max(axis=1, keepdims=True)
         margins = np.maximum(margins, -GREATEST_MARGIN)
@@ -182,16 +215,17 @@ class Sketch:
         # Single precision places points; what they hold is averaged in double.
         places = np.column_stack([margins, answers.cells]).astype(np.float32)
         atoms = _find_atoms(places, weights)
-        labels = _group_neighbours(places, atoms, weights)
+        labels = _group_neighbours(places, atoms, weights, n_rows)
         totals = np.bincount(labels, weights)
 
         def average(values):
-            flat = values.reshape(n_samples, -1)
+            flat = values.reshape(len(weights), -1)
             sums = [np.bincount(labels, weights * column) for column in flat.T]
             return (np.array(sums) / totals).T.reshape(-1, *values.shape[1:])
 
         log_proba = log_softmax(average(margins), axis=1)
-        return cls(Answers(log_proba, average(answers.group_proba)), totals)
+        means = Answers(log_proba, average(answers.group_proba))
+        return Points(means, totals, np.bincount(labels, n_rows))
 
 
 def _find_atoms(places, weights):
@@ -209,13 +243,13 @@ def _find_atoms(places, weights):
     return np.unique(numbers, return_inverse=True)[1].ravel()
 
 
-def _group_neighbours(places, atoms, weights):
+def _group_neighbours(places, atoms, weights, n_rows):
     """Halve atoms along the widest axis while halves are large enough.
 
     A part is the mean of several different rows, or of rows that several share: a row that
     weighs much is one row. All parts of one size are halved at once.
     """
-    atom_weights, n_rows = np.bincount(atoms, weights), np.bincount(atoms)
+    atom_weights, n_rows = np.bincount(atoms, weights), np.bincount(atoms, n_rows)
     centres = np.empty((len(atom_weights), places.shape[1]), dtype=places.dtype)
     for j, column in enumerate(places.T):
         centres[:, j] = np.bincount(atoms, weights * column) / atom_weights

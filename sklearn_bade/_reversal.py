@@ -60,7 +60,7 @@ class Views:
         def logits_of(part):
             return self.logits(strength, part)
 
-        return _solve_offset(_WeightedMeans(logits_of, len(self.y), self.weights), rates)
+        return solve_offset(WeightedMeans(logits_of, len(self.y), self.weights), rates)
 
     def soft_targets(self, strength, base_rate="keep"):
         """Build the student's targets, as normalised log-probabilities."""
@@ -115,7 +115,7 @@ def chunks(n_samples):
     return [slice(start, start + CHUNK) for start in range(0, n_samples, CHUNK)]
 
 
-class _WeightedMeans:
+class WeightedMeans:
     """Means over rows of what the offsets need."""
 
     def __init__(self, logits_of, n_samples, weights):
@@ -125,6 +125,11 @@ class _WeightedMeans:
 
     def __call__(self, offset):
         """Compute the mean log-normaliser, probability and product of probabilities."""
+        *totals, total_weight = self.sums(offset)
+        return tuple(total / total_weight for total in totals)
+
+    def sums(self, offset):
+        """Sum up the same over the rows, and their weights."""
         n_classes = len(offset)
         totals = np.float64(0), np.zeros(n_classes), np.zeros((n_classes, n_classes))
         total_weight = 0.0
@@ -138,7 +143,7 @@ class _WeightedMeans:
             means = weights @ norm, weights @ proba, (proba.T * weights) @ proba
             totals = tuple(total + mean for total, mean in zip(totals, means))
             total_weight += weights.sum()
-        return tuple(total / total_weight for total in totals)
+        return *totals, total_weight
 
 
 def base_rate_offset(logits, class_rates, weights=None, *, is_exact=True):
@@ -148,11 +153,13 @@ def base_rate_offset(logits, class_rates, weights=None, *, is_exact=True):
     between the two, so a second-order solver finds them in a few steps. Their mean is
     zero. Where there are none, an error says so, unless the nearest will do.
     """
-    means = _WeightedMeans(logits.__getitem__, len(logits), weights)
-    return _solve_offset(means, class_rates, is_exact=is_exact)
+    means = WeightedMeans(logits.__getitem__, len(logits), weights)
+    return solve_offset(means, class_rates, is_exact=is_exact)
 
 
-def _solve_offset(mean_row, class_rates, *, is_exact=True):
+def solve_offset(mean_row, class_rates, *, is_exact=True):
+    """Find the offset, given means over rows, see :class:`WeightedMeans`."""
+
     def with_reference(free):
         return np.concatenate([[0.0], free])
 

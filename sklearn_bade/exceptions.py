@@ -20,6 +20,7 @@ __all__ = [
     "InfrequentColumnWarning",
     "InvisibleTriggerWarning",
     "LostConstraintWarning",
+    "LostWorkerWarning",
     "ModelFileError",
     "OtherVersionWarning",
     "OwnLossWarning",
@@ -82,6 +83,10 @@ class InvisibleTriggerWarning(DebiasWarning):
 
 class LostConstraintWarning(DebiasWarning):
     """A demand on the classifier, such as monotony, does not hold for the student."""
+
+
+class LostWorkerWarning(DebiasWarning):
+    """A worker of a cluster has died, and what it trained on is trained on once more."""
 
 
 class ModelFileError(ValueError):

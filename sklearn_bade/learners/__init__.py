@@ -17,36 +17,91 @@ from ..preprocessing import (
 )
 from ..rows import ColumnarRows, Texts, read_all
 from ..utils import SILENT
-from ._base import Distillation, warn_of_vanished_classes
-from ._class_weight import refuse_class_weight, take_over_class_weight
+from ._base import (
+    JUDGED_ROWS,
+    Distillation,
+    count_codes,
+    read_views,
+    warn_of_vanished_classes,
+    warn_of_vanished_counts,
+)
+from ._cells import (
+    ClassColumns,
+    OneGroupModel,
+    groups_to_learn,
+    widen_settings,
+    without_label_settings,
+)
+from ._class_weight import refuse_class_weight, take_over_class_weight, weigh_classes
 from ._copies import settle_early_stopping
-from ._folds import stratified_folds
-from ._group_model import cell_signal, warn_if_faint
-from ._parts import Lesson, Parts, learn_parts, learn_triggers
+from ._folds import draw_rows, stratified_folds
+from ._group_model import (
+    PROBED_ROWS,
+    Signal,
+    SignalSums,
+    apply_memberships,
+    cell_signal,
+    group_signal,
+    learn_groups,
+    warn_if_faint,
+)
+from ._parts import (
+    MOST_ROWS_FOR_ALL_FOLDS,
+    Lesson,
+    Parts,
+    count_asked,
+    learn_parts,
+    learn_triggers,
+    measure_triggers,
+)
 from ._student import PathStudent
-from ._weighted import WeightedLearner
+from ._weighted import TRIGGER_ROWS, WeightedLearner, with_seed
 
 # Passes over rows that are read batch by batch, before they are learned from.
 PASSES = 2
 
 __all__ = [
+    "JUDGED_ROWS",
+    "MOST_ROWS_FOR_ALL_FOLDS",
     "PASSES",
+    "PROBED_ROWS",
+    "TRIGGER_ROWS",
+    "ClassColumns",
     "Distillation",
     "Lesson",
+    "OneGroupModel",
     "Parts",
     "PathStudent",
+    "Signal",
+    "SignalSums",
+    "WeightedLearner",
+    "apply_memberships",
     "cell_signal",
+    "count_asked",
+    "count_codes",
+    "draw_rows",
     "fit_plain",
+    "group_signal",
+    "groups_to_learn",
+    "learn_groups",
     "learn_parts",
     "learn_triggers",
     "looks_ids_up",
     "make_learners",
+    "measure_triggers",
     "predict_proba",
+    "read_views",
+    "refuse_class_weight",
     "settle_early_stopping",
     "stratified_folds",
     "takes_sparse",
     "warn_if_faint",
     "warn_of_vanished_classes",
+    "warn_of_vanished_counts",
+    "weigh_classes",
+    "widen_settings",
+    "with_seed",
+    "without_label_settings",
 ]
 
 

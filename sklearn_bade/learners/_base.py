@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.utils.validation import check_memory
 
+from .._path import Sketch
 from .._reversal import Views
 from ..exceptions import VanishedClassWarning
 from ..preprocessing import join_pipeline
@@ -48,6 +49,8 @@ class Learner(metaclass=ABCMeta):
     The classifier is unfitted and left unchanged, the preprocessing fitted or None, and
     the X of `rows` what the preprocessing has made.
     """
+
+    is_distributed = False  # whether rows lie on a cluster
 
     def __init__(self, classifier, preprocessing, rows):
         self.classifier = classifier
@@ -124,6 +127,24 @@ class Learner(metaclass=ABCMeta):
     def count_offset_folds(self, base):
         """Count the folds that offsets are found out of; 1 for the learner's own rows."""
         return 1
+
+    def answered_rows(self, parts):
+        """Select the rows that the answers are about; their features are not asked for."""
+        return self.rows.without_features().take(parts.answered)
+
+    def sketch(self, parts, answered):
+        """Summarise the answers about rows."""
+        return Sketch.of(parts.answers, answered.weights)
+
+    def count_decisions(self, parts, answered, path, strength, offset):
+        """Count classes of rows, and what is decided of the answers about these."""
+        logits = path.logits(parts.answers, strength) + offset
+        return count_codes(answered, path.decision.decide(logits))
+
+    @property
+    def kind_in_memory(self):
+        """The kind of learner that a fitted student asks."""
+        return type(self)
 
     def group_signal(self, parts=None, answered=None):
         """Measure what the features say of the group.
@@ -236,14 +257,23 @@ class Learner(metaclass=ABCMeta):
         )
 
 
+def count_codes(rows, predicted):
+    """Count the rows of each class, and for how many each is predicted."""
+    return [np.bincount(k, minlength=rows.n_classes) for k in (rows.y, predicted)]
+
+
 def warn_of_vanished_classes(rows, predicted):
     """Warn where predicted codes hardly ever name a class that rows belong to."""
-    sizes = [np.bincount(k, minlength=rows.n_classes) for k in (rows.y, predicted)]
-    is_judged = sizes[0] >= LEAST_ROWS_OF_CLASS
-    vanished = is_judged & (sizes[1] < VANISHED_SHARE * sizes[0])
+    warn_of_vanished_counts(*count_codes(rows, predicted), rows.classes)
+
+
+def warn_of_vanished_counts(n_rows, n_predicted, classes):
+    """Warn where a class is hardly ever predicted that rows belong to."""
+    is_judged = n_rows >= LEAST_ROWS_OF_CLASS
+    vanished = is_judged & (n_predicted < VANISHED_SHARE * n_rows)
     if vanished.any():
         shares = ", ".join(
-            f"{rows.classes[k]!s}: {sizes[1][k]} for {sizes[0][k]}"
+            f"{classes[k]!s}: {n_predicted[k]} for {n_rows[k]}"
             for k in np.flatnonzero(vanished)
         )
         warn_user(
@@ -277,11 +307,11 @@ def _learn(
     if isinstance(X, StoredRows):
         return teacher, *_read_to_disk(learner, teacher, X, memberships, plan, trigger)
     if not isinstance(X, LazyRows):
-        return teacher, *_read(learner, teacher, X, memberships, plan, trigger)
+        return teacher, *read_views(learner, teacher, X, memberships, plan, trigger)
     # All views of a row are of one reading, as a dataset may change it at random.
     with seeded(seeds[1]):
         parts = [
-            _read(learner, teacher, X[part], memberships[part], plan, trigger)
+            read_views(learner, teacher, X[part], memberships[part], plan, trigger)
             for part in row_slices(X.shape)
         ]
     base, shift = (np.concatenate(arrays) for arrays in zip(*parts))
@@ -294,12 +324,12 @@ def _read_to_disk(learner, teacher, X, memberships, plan, trigger):
     base = X.empty_like("base", (n_classes,), np.float32)
     shift = X.empty_like("shift", (n_classes,), np.float32)
     for part in X.parts():
-        views = _read(learner, teacher, X[part], memberships[part], plan, trigger)
+        views = read_views(learner, teacher, X[part], memberships[part], plan, trigger)
         base[part], shift[part] = views
     return base, shift
 
 
-def _read(learner, teacher, X, memberships, plan, trigger):
+def read_views(learner, teacher, X, memberships, plan, trigger):
     """Ask a teacher about rows under all triggers."""
 
     def view(code):

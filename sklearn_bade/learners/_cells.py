@@ -100,7 +100,16 @@ class OneGroupModel(Cells):
         classifier = clone(classifier)
         widen_settings(classifier, rows.X.shape[1], self.stamp_.n_columns_)
         members = np.flatnonzero(rows.groups.is_known)
-        self.model = _GroupModel(classifier, stamped, members, fit)
+        self.model = _GroupModel.learn(classifier, stamped, members, fit)
+
+    @classmethod
+    def of(cls, fitted, codes, n_classes, n_groups):
+        """Put together what was fitted elsewhere, see :class:`_GroupModel`."""
+        cells = cls.__new__(cls)
+        cells.n_groups, cells.n_classes = n_groups, n_classes
+        cells.stamp_ = ClassColumns().fit(None, n_classes)
+        cells.model = _GroupModel(codes, fitted)
+        return cells
 
     @property
     def models(self):
@@ -140,27 +149,29 @@ class GroupModelPerClass(Cells):
         self.models = []
         for k in range(rows.n_classes):
             members = np.flatnonzero(rows.groups.is_known & (rows.y == k))
-            self.models.append(_GroupModel(classifier, rows, members, fit))
+            self.models.append(_GroupModel.learn(classifier, rows, members, fit))
 
 
 class _GroupModel:
-    """A classifier of the groups that have enough members, be it only one.
+    """A classifier of the groups of some codes; None where these are fewer than two.
 
-    Many classifiers split rows by what they learn, and cannot split few. Where no group is
-    known, all are equally likely. `members` are positions of rows to learn from.
+    Where no group is known, all are equally likely.
     """
 
-    def __init__(self, classifier, rows, members, fit):
+    def __init__(self, codes, fitted=None):
+        self.codes, self.fitted = codes, fitted
+
+    @classmethod
+    def learn(cls, classifier, rows, members, fit):
+        """Fit to rows at the positions `members`, as far as their groups are learned."""
         codes = rows.groups.codes[members]
-        is_learned = np.bincount(codes, minlength=len(rows.groups)) >= FEW_ROWS
-        self.codes, self.fitted = np.flatnonzero(is_learned), None
-        if not len(self.codes):
-            self.codes = np.unique(codes)
-        if len(self.codes) < 2:
-            return
-        is_learned = np.isin(np.arange(len(rows.groups)), self.codes)
+        model = cls(groups_to_learn(np.bincount(codes, minlength=len(rows.groups))))
+        if len(model.codes) < 2:
+            return model
+        is_learned = np.isin(np.arange(len(rows.groups)), model.codes)
         members = members[is_learned[codes]]
-        self.fitted = fit(clone(classifier), *self._learned(classifier, rows, members))
+        model.fitted = fit(clone(classifier), *model._learned(classifier, rows, members))
+        return model
 
     def _learned(self, classifier, rows, members):
         """Take what is learned from: features, codes and weights.
@@ -187,6 +198,15 @@ class _GroupModel:
             return proba + 1 / n_groups
         proba[:, self.codes] = 1 if self.fitted is None else self.fitted.predict_proba(X)
         return proba
+
+
+def groups_to_learn(counts):
+    """Choose the groups that have enough members, or else those that have any.
+
+    Many classifiers split rows by what they learn, and cannot split few.
+    """
+    codes = np.flatnonzero(counts >= FEW_ROWS)
+    return codes if len(codes) else np.flatnonzero(counts)
 
 
 def _is_large(X, n_copied):

@@ -36,12 +36,7 @@ def take_over_class_weight(classifier, rows):
     row_weight = np.ones(len(rows)) if rows.weights is None else rows.weights
     params = classifier.get_params(deep=False)
     for name in names:
-        per_class = _weigh_classes(params[name], rows.y, rows.classes, row_weight)
-        if not (np.isfinite(per_class) & (per_class > 0)).all():
-            raise ValueError(
-                f"{name}={params[name]!r} must give every class a positive weight, and "
-                f"gives {dict(zip(rows.classes.tolist(), per_class.tolist()))}."
-            )
+        per_class = weigh_classes(name, params[name], rows.y, rows.classes, row_weight)
         row_weight = row_weight * per_class[rows.y]
     neutral = {"class_weight": None, "scale_pos_weight": 1}
     without = clone(classifier).set_params(**{name: neutral[name] for name in names})
@@ -79,8 +74,18 @@ def _refuse_inner_class_weight(classifier, names):
             )
 
 
+def weigh_classes(name, class_weight, y, classes, sample_weight):
+    """Compute one positive weight per class, as scikit-learn does."""
+    per_class = _weigh_classes(class_weight, y, classes, sample_weight)
+    if not (np.isfinite(per_class) & (per_class > 0)).all():
+        raise ValueError(
+            f"{name}={class_weight!r} must give every class a positive weight, and "
+            f"gives {dict(zip(classes.tolist(), per_class.tolist()))}."
+        )
+    return per_class
+
+
 def _weigh_classes(class_weight, y, classes, sample_weight):
-    """Compute one weight per class, as scikit-learn does."""
     if isinstance(class_weight, str) and class_weight in BALANCED:
         totals = np.bincount(y, sample_weight, minlength=len(classes))
         return totals.sum() / (len(classes) * totals)

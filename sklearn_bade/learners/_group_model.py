@@ -43,23 +43,55 @@ def find_memberships(features, groups, seed):
     A forest that learned the known groups from the features speaks for the unknown ones.
     Rows of the result, of shape (n_samples, n_groups) and float32, sum to one.
     """
-    forest = None
-    if not groups.is_known.all():
-        forest = _make_forest(features, seed)
-        known = np.flatnonzero(groups.is_known)
-        known = known[draw_positions(len(known), MOST_LEARNED, seed)]
-        forest.fit(_summarize(features, known, seed), groups.codes[known])
+    forest = None if groups.is_known.all() else learn_groups(features, groups, seed)
 
     def compute(part):
-        codes = groups.codes[part]
-        members = (codes[:, None] == np.arange(len(groups))).astype(np.float32)
-        unknown = np.flatnonzero(codes == UNKNOWN_GROUP)
-        if len(unknown):
-            rest = _summarize(features, np.arange(len(groups.codes))[part][unknown], seed)
-            members[np.ix_(unknown, forest.classes_)] = forest.predict_proba(rest)
-        return members
+        rows = np.arange(len(groups.codes))[part]
+        return apply_memberships(features, groups, forest, seed, rows)
 
     return compute_rows(features, len(groups), np.float32, "memberships", compute)
+
+
+def learn_groups(features, groups, seed):
+    """Fit a forest to the known groups."""
+    known = np.flatnonzero(groups.is_known)
+    known = known[draw_positions(len(known), MOST_LEARNED, seed)]
+    forest = _make_forest(features, seed)
+    return forest.fit(_summarize(features, known, seed), groups.codes[known])
+
+
+def apply_memberships(features, groups, forest, seed, rows=None):
+    """Find memberships of some rows, those of unknown groups by a fitted forest."""
+    rows = np.arange(len(groups.codes)) if rows is None else rows
+    codes = groups.codes[rows]
+    memberships = (codes[:, None] == np.arange(len(groups))).astype(np.float32)
+    unknown = codes == UNKNOWN_GROUP
+    if unknown.any():
+        rest = _summarize(features, rows[unknown], seed)
+        memberships[np.ix_(unknown, forest.classes_)] = forest.predict_proba(rest)
+    return memberships
+
+
+class SignalSums(NamedTuple):
+    """What a signal needs to know of rows, which can be added up over parts of these.
+
+    `squares` are the sums of what is told squared, of what is told times what is wanted,
+    and of what is wanted squared; `products` those of their products, in one row.
+    """
+
+    squares: np.ndarray
+    products: np.ndarray
+    n_rows: int
+
+    @classmethod
+    def of(cls, proba, is_group, frequencies, weights=None):
+        """Sum over rows, see :meth:`Signal.of`."""
+        told, wanted = proba - frequencies, is_group - frequencies
+        each = [(a * b).sum(axis=1) for a, b in ((told, told), (told, wanted))]
+        each = np.stack([*each, (wanted**2).sum(axis=1)])
+        if weights is not None:
+            each = each * weights
+        return cls(each.sum(axis=1), each @ each.T, each.shape[1])
 
 
 class Signal(NamedTuple):
@@ -81,17 +113,23 @@ class Signal(NamedTuple):
         model that is too sure of what it has learned knows something all the same.
         `n_parameters` were fitted to these very rows, which makes errors too small.
         """
-        weights = np.ones(len(proba)) if weights is None else weights / weights.mean()
-        told, wanted = proba - frequencies, is_group - frequencies
-        most = max(weights @ (told**2).sum(axis=1), TINY)
-        slope = max(0.0, weights @ (told * wanted).sum(axis=1) / most)
-        errors = ((wanted - slope * told) ** 2).sum(axis=1)
-        least = (wanted**2).sum(axis=1)
-        total = max(weights @ least, TINY)
-        optimism = len(errors) / max(len(errors) - n_parameters, 1)
-        ratio = optimism * (weights @ errors) / total
-        residuals = weights * (optimism * errors - ratio * least)
-        return cls(float(1 - ratio), float(np.sqrt((residuals**2).sum()) / total))
+        weights = None if weights is None else weights / weights.mean()
+        sums = SignalSums.of(proba, is_group, frequencies, weights)
+        return cls.of_sums(sums, n_parameters)
+
+    @classmethod
+    def of_sums(cls, sums, n_parameters=0):
+        """Compare what has been summed over rows."""
+        told, both, wanted = sums.squares
+        slope = max(0.0, both / max(told, TINY))
+        total = max(wanted, TINY)
+        optimism = sums.n_rows / max(sums.n_rows - n_parameters, 1)
+        # Errors of a row are its squares times these factors.
+        errors = np.array([slope**2, -2 * slope, 1.0])
+        ratio = optimism * (errors @ sums.squares) / total
+        residuals = optimism * errors - [0, 0, ratio]
+        variance = max(residuals @ sums.products @ residuals, 0.0)
+        return cls(float(1 - ratio), float(np.sqrt(variance) / total))
 
     @property
     def limits(self):

@@ -48,6 +48,8 @@ class Parts:
 
 def learn_parts(learner, *, seed, memory=None, answers=False, on_epoch):
     """Fit the base and the cells on the rows of a learner, and answer about these."""
+    if learner.is_distributed:
+        return learner.learn_parts(seed, on_epoch)
     rows = learner.rows
     memory, learn = open_cache(memory, _learn_parts, ["learner", "on_epoch"])
     identity = estimator_identity(learner.classifier) if memory.location else None
@@ -120,6 +122,8 @@ class Lesson:
 
 def learn_triggers(teacher, student, parts, plan, trigger, *, seeds, memory=None, on_epoch):
     """Fit a teacher on stamped rows, and measure what triggers add."""
+    if student.is_distributed:
+        return student.learn_triggers(teacher, parts, plan, trigger, seeds, on_epoch)
     rows = teacher.rows
     memory, learn = open_cache(
         memory, _learn_triggers, ["teacher", "student", "parts", "on_epoch"]
@@ -161,13 +165,22 @@ def _learn_triggers(
 ):
     """Fit and measure; a cache goes by all that this is given."""
     # Only who is taught by itself may start from what it has learned already.
-    base, cells = parts.base, parts.cells
-    start = base if teacher is student and plan.adds_only else None
+    start = parts.base if teacher is student and plan.adds_only else None
     model = teacher.fit_teacher(plan, trigger, start=start, seeds=seeds, on_epoch=on_epoch)
+    drawn = draw_positions(len(groups), count_asked(X), seeds[2])
+    return measure_triggers(teacher, student, parts, plan, trigger, model, drawn, seeds[1])
+
+
+def count_asked(X):
+    """Say of how many rows a teacher is asked, at most."""
     affordable = MEASURED_VALUES // max(1, values_per_row(X))
-    n_asked = min(MEASURED_ROWS, max(LEAST_MEASURED, affordable))
-    drawn = draw_positions(len(groups), n_asked, seeds[2])
-    with _one_reading(X, seeds[1]):
+    return min(MEASURED_ROWS, max(LEAST_MEASURED, affordable))
+
+
+def measure_triggers(teacher, student, parts, plan, trigger, model, drawn, seed):
+    """Ask a fitted teacher what triggers add to the rows at the positions `drawn`."""
+    X = teacher.rows.X
+    with _one_reading(X, seed):
         asked = read_all(take_rows(X, drawn))
 
     def view(code):
@@ -177,7 +190,8 @@ def _learn_triggers(
         return teacher.log_proba(model, asked, stamp)
 
     def answer():
-        return student.answer(base, cells, take_rows(student.rows.X, drawn))
+        X = take_rows(student.rows.X, drawn)
+        return student.answer(parts.base, parts.cells, X)
 
     shift, ratio = plan.measure(view, answer)
     is_measured = bool(ratio > NOISE_RATIO)

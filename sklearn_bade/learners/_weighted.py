@@ -181,7 +181,8 @@ class WeightedLearner(Learner):
         weights = self.rows.weights
         return np.ones(len(self.rows)) if weights is None else weights
 
-    def log_proba(self, model, X, stamp=None):
+    @staticmethod
+    def log_proba(model, X, stamp=None):
         """Compute log-probabilities, of stamped rows where `stamp` is given."""
         proba = model.predict_proba(X if stamp is None else stamp(X))
         return np.log(np.clip(proba, LEAST_PROBABILITY, None))

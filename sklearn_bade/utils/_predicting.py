@@ -18,8 +18,9 @@ class PredictByProbabilityMixin(ClassifierMixin):
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
+        proba : ndarray of shape (n_samples, n_classes) or dask.dataframe.DataFrame
+            Probabilities, in the order of `classes_`. Debiasers answer a Dask DataFrame by
+            one of its partitions and index, with a column per class.
         """
         check_is_fitted(self)
         return self._predict_proba(X)
