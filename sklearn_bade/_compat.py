@@ -1,4 +1,4 @@
-"""Every private import of scikit-learn, and classes of torch known without importing it.
+"""Every private import of scikit-learn, private methods of skorch, and classes of torch.
 
 When a new version moves something, this is the one file to change.
 """
@@ -76,3 +76,23 @@ def is_net(estimator):
 def is_other_net(estimator):
     """Tell whether an estimator is a skorch net, but no classifier of several outputs."""
     return _is_a(estimator, "skorch.net.NeuralNet") and not is_net(estimator)
+
+
+def is_accelerated(net):
+    """Tell whether a skorch net is trained by accelerate."""
+    return _is_a(net, "skorch.hf.AccelerateMixin")
+
+
+def prepare_net(net):
+    """Let the accelerator of an initialised skorch net wrap what the net has made."""
+    net._wrapped_with_accelerator = False
+    net._initialize_accelerator()
+
+
+def release_net(net):
+    """Take what a skorch net has made out of what its accelerator has wrapped it in."""
+    net._unwrap_accelerator()
+    for name in net._optimizers:
+        optimizer = getattr(net, f"{name}_")
+        if _is_a(optimizer, "accelerate.optimizer.AcceleratedOptimizer"):
+            setattr(net, f"{name}_", optimizer.optimizer)

@@ -45,6 +45,17 @@ class TensorBatches:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.index, self.n_processes, self.generator = 0, 1, None
+
+    def share(self, index, n_processes, seed):
+        """Keep one of several processes' share of each epoch's rows.
+
+        All shuffle alike, by the seed. Shares are of one size, as the mean of gradients
+        counts all processes alike: up to one row less than there are processes comes twice.
+        """
+        self.index, self.n_processes = index, n_processes
+        self.generator = torch.Generator().manual_seed(seed)
+        return self
 
     def _bounds(self, n_rows):
         bounds = list(range(0, n_rows, self.batch_size)) + [n_rows]
@@ -56,12 +67,20 @@ class TensorBatches:
         return bounds
 
     def __len__(self):
-        return len(self._bounds(len(self.dataset))) - 1
+        return len(self._bounds(-(-len(self.dataset) // self.n_processes))) - 1
+
+    def _order(self):
+        """Draw the order of an epoch, and take this process's share of it."""
+        n_rows = len(self.dataset)
+        order = np.arange(n_rows)
+        if self.shuffle:
+            order = torch.randperm(n_rows, generator=self.generator).numpy()
+        n_missing = -n_rows % self.n_processes
+        return np.resize(order, n_rows + n_missing)[self.index :: self.n_processes]
 
     def __iter__(self):
-        n_rows = len(self.dataset)
-        order = torch.randperm(n_rows).numpy() if self.shuffle else np.arange(n_rows)
-        dataset = self.dataset
+        order, dataset = self._order(), self.dataset
+        n_rows = len(order)
         if isinstance(dataset, Subset):
             order, dataset = np.asarray(dataset.indices)[order], dataset.dataset
         bounds = self._bounds(n_rows)

@@ -7,7 +7,9 @@ import torch
 from sklearn.base import clone
 from skorch.dataset import Dataset
 
+from .._compat import is_accelerated
 from ..utils import seeded
+from ._accelerate import AcceleratedStage
 from ._stages import SAMPLE_WEIGHT, PlainMixin, StudentMixin, TeacherMixin
 
 SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
@@ -53,7 +55,8 @@ def train_under(net, mixin, X, y, companions, sample_weight, *, seed, attributes
         mean_one = sample_weight / sample_weight.mean()
         companions = {**companions, SAMPLE_WEIGHT: mean_one.astype(np.float32)}
     trained = clone(net)
-    trained.__class__ = type(type(net).__name__, (mixin, type(net)), {})
+    mixins = (AcceleratedStage, mixin) if is_accelerated(net) else (mixin,)
+    trained.__class__ = type(type(net).__name__, (*mixins, type(net)), {})
     for name, value in attributes.items():
         setattr(trained, name, value)
     draws = net.train_split is not None or not isinstance(X, np.ndarray)
