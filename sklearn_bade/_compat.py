@@ -83,14 +83,20 @@ def is_accelerated(net):
     return _is_a(net, "skorch.hf.AccelerateMixin")
 
 
-def prepare_net(net):
-    """Let the accelerator of an initialised skorch net wrap what the net has made."""
-    net._wrapped_with_accelerator = False
-    net._initialize_accelerator()
+def wrap_net(net, wrap_module, wrap_optimizer):
+    """Wrap what an initialised skorch net with an `AccelerateMixin` has made.
+
+    Its own way to do so fails on CPUs, as criteria have no parameters to be wrapped for.
+    """
+    for name in net._modules + net._criteria:
+        setattr(net, f"{name}_", wrap_module(getattr(net, f"{name}_")))
+    for name in net._optimizers:
+        setattr(net, f"{name}_", wrap_optimizer(getattr(net, f"{name}_")))
+    net._wrapped_with_accelerator = True
 
 
-def release_net(net):
-    """Take what a skorch net has made out of what its accelerator has wrapped it in."""
+def unwrap_net(net):
+    """Take out again what :func:`wrap_net` has wrapped."""
     net._unwrap_accelerator()
     for name in net._optimizers:
         optimizer = getattr(net, f"{name}_")

@@ -6,7 +6,7 @@ that it predicts and pickles without the others.
 """
 
 from contextlib import contextmanager
-from threading import current_thread, main_thread
+from copy import copy
 from zlib import crc32
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from skorch.utils import to_tensor
 from torch.utils.data import DataLoader
 
-from .._compat import prepare_net, release_net
+from .._compat import unwrap_net, wrap_net
 from ..rows import dense_rows, row_slices
 from ._batches import TensorBatches
 from ._one_process import OneProcess
@@ -33,10 +33,9 @@ class AcceleratedStage:
 
     def begin_stage(self):
         """Initialise the net without its accelerator, which is put to use later."""
-        accelerator = self.accelerator
-        _check_kind(accelerator)
+        accelerator = copy(self.accelerator)
+        accelerator.free_memory()  # it remembers what it has wrapped, in lists of its own
         if accelerator.num_processes > 1:
-            _check_launch(accelerator)
             _check_agreement(self.stage_name, self.stage_)
         self.stage_["accelerator"] = accelerator
         self.accelerator = OneProcess(prints=accelerator.is_main_process)
@@ -45,22 +44,42 @@ class AcceleratedStage:
     def run_epochs(self, X, y, epochs):
         """Train with the others, and end with the same numbers."""
         self.accelerator = self.stage_["accelerator"]
-        prepare_net(self)
+        wrap_net(self, self._wrap_module, self.accelerator.prepare)
         super().run_epochs(X, y, epochs)
         if self.accelerator.num_processes > 1:
             self._take_from_first_process()
-        release_net(self)
+        unwrap_net(self)
+
+    def _wrap_module(self, module):
+        """Let accelerate wrap what has parameters to train, and move what has none."""
+        if any(parameter.requires_grad for parameter in module.parameters()):
+            return self.accelerator.prepare(module)
+        places = self.accelerator.device_placement
+        return module.to(self.accelerator.device) if places else module
 
     def _take_from_first_process(self):
-        """Take the first process's numbers: statistics of batches are each one's own."""
+        """Take the first process's numbers: statistics of batches are each one's own.
+
+        The weights are equal, unless devices of different kinds have rounded them.
+        """
         from accelerate.utils import broadcast
 
         broadcast(list(self.bare_module.state_dict().values()))
         broadcast(list(self.stage_["average"].values()))
 
+    def save_params(self, *args, **kwargs):
+        """Save in one process, under the names that the unwrapped module has."""
+        if self.accelerator.is_main_process:
+            copied = object.__new__(type(self))
+            vars(copied).update(vars(self))
+            unwrap_net(copied)
+            copied.accelerator = OneProcess()
+            super(AcceleratedStage, copied).save_params(*args, **kwargs)
+        self.accelerator.wait_for_everyone()
+
     def leave_stage(self):
         """Become a net that predicts by itself, on the device where it was trained."""
-        release_net(self)
+        unwrap_net(self)
         device = self.accelerator.device
         if self.device is None and device is not None:
             self.device = "cpu" if device.type == "cpu" else str(device)
@@ -154,37 +173,6 @@ def _divided(batch_size, n_processes):
             f"batch_size must be a multiple of their number, got {batch_size}."
         )
     return batch_size // n_processes
-
-
-def _check_kind(accelerator):
-    """Refuse ways of training in which no process holds the whole module."""
-    kind = accelerator.distributed_type.value
-    if kind != "NO" and not kind.startswith("MULTI_"):
-        raise ValueError(
-            f"The net's accelerator trains by {kind}. Layers are widened for triggers, and "
-            "weights averaged, where each process holds the whole module: use accelerate "
-            "with plain data parallelism, one process per GPU (accelerate launch "
-            "--multi_gpu) or per core (--cpu)."
-        )
-
-
-def _check_launch(accelerator):
-    """Refuse to train in a worker or a thread, for which the others would wait for ever."""
-    n_processes = accelerator.num_processes
-    if not torch.distributed.is_initialized():
-        raise ValueError(
-            f"The net's accelerator belongs to a launch of {n_processes} processes, and "
-            "this process is none of them. Inside launched processes leave out n_jobs, "
-            "as each training needs all of them; to fit a classifier again that was "
-            "loaded elsewhere, give its net an accelerator of its own: "
-            "set_params(estimator__accelerator=Accelerator())."
-        )
-    if current_thread() is not main_thread():
-        raise ValueError(
-            f"One of {n_processes} launched processes trains in a thread. Threads take "
-            "turns in another order in each process, which then wait for each other for "
-            "ever. Leave out n_jobs, and call fit in the main thread."
-        )
 
 
 def _check_agreement(stage_name, stage):

@@ -1,6 +1,9 @@
 """Nets with skorch's `AccelerateMixin` that compute without other processes."""
 
 from contextlib import nullcontext
+from threading import current_thread, main_thread
+
+import torch
 
 from .._compat import is_accelerated
 
@@ -61,3 +64,42 @@ def alone(net):
     if is_accelerated(net):
         net.accelerator = OneProcess()
     return net
+
+
+def check_accelerator(net):
+    """Refuse a net whose accelerator could not train it here."""
+    if not is_accelerated(net):
+        return
+    _check_kind(net.accelerator)
+    if net.accelerator.num_processes > 1:
+        _check_launch(net.accelerator.num_processes)
+
+
+def _check_kind(accelerator):
+    """Refuse ways of training in which no process holds the whole module."""
+    kind = accelerator.distributed_type.value
+    if kind != "NO" and not kind.startswith("MULTI_"):
+        raise ValueError(
+            f"The net's accelerator trains by {kind}. Layers are widened for triggers, and "
+            "weights averaged, where each process holds the whole module: use accelerate "
+            "with plain data parallelism, one process per GPU (accelerate launch "
+            "--multi_gpu) or per core (--cpu)."
+        )
+
+
+def _check_launch(n_processes):
+    """Refuse to train in a worker or a thread, for which the others would wait for ever."""
+    if not torch.distributed.is_initialized():
+        raise ValueError(
+            f"The net's accelerator belongs to a launch of {n_processes} processes, and "
+            "this process is none of them. Inside launched processes leave out n_jobs, "
+            "as each training needs all of them; to fit a classifier again that was "
+            "loaded elsewhere, give it a net with an accelerator of its own: "
+            "set_params(estimator=net)."
+        )
+    if current_thread() is not main_thread():
+        raise ValueError(
+            f"One of {n_processes} launched processes trains in a thread. Threads take "
+            "turns in another order in each process, which then wait for each other for "
+            "ever. Leave out n_jobs, and call fit in the main thread."
+        )
