@@ -66,6 +66,13 @@ def alone(net):
     return net
 
 
+def settings_of_one_process(kind):
+    """List what a class of nets needs, beside a module, to compute by itself."""
+    from skorch.hf import AccelerateMixin
+
+    return {"accelerator": OneProcess()} if issubclass(kind, AccelerateMixin) else {}
+
+
 def check_accelerator(net):
     """Refuse a net whose accelerator could not train it here."""
     if not is_accelerated(net):

@@ -82,7 +82,7 @@ class StageMixin:
         with suppress(_CallbackStop):
             self.notify("on_train_begin", X=X, y=y)
         self._make_lazy_layers(X)
-        self._check_device()
+        self._check_values()
         self.adapt_module(X)
         with checking_ids(self):
             self._check_outputs(n_classes)
@@ -149,7 +149,8 @@ class StageMixin:
             with _explaining_rows(rows):
                 super().infer(torch.from_numpy(rows))
 
-    def _check_device(self):
+    def _check_values(self):
+        """Refuse a module without any; skorch has a `_check_device` of its own."""
         if any(parameter.is_meta for parameter in self.module_.parameters()):
             raise ValueError(
                 f"The module {type(self.module_).__name__} lies on torch's meta device, "
