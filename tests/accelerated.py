@@ -53,14 +53,14 @@ class NormedMLP(torch.nn.Module):
         return self.layers(X)
 
 
-def accelerate_net(net, **settings):
-    """Make a net as it is, but with an accelerator for the CPU."""
+def accelerate_net(net, *, cpu=True, **settings):
+    """Make a net as it is, but with an accelerator."""
     from accelerate import Accelerator
 
     given = net.get_params(deep=False) | settings
     given = {name: value for name, value in given.items() if not name.startswith("_")}
     given.pop("device")
-    return AcceleratedNet(**given, accelerator=Accelerator(cpu=True))
+    return AcceleratedNet(**given, accelerator=Accelerator(cpu=cpu))
 
 
 def full_batch_net(share=1, **settings):
@@ -240,6 +240,18 @@ def fail_in_one(folder):
     X, y, _ = make_rows(N_ROWS)
     net = make_net(max_epochs=10, callbacks=[FailInOneProcess()])
     train_net(accelerate_net(net), X, y, seed=0)
+
+
+def fit_where_it_likes(folder):
+    """Fit in one process on the device that accelerate chooses; compare with the CPU."""
+    X, y, groups, weights = make_weighted_rows()
+    given = {"sensitive_features": groups, "sample_weight": weights}
+    proba = []
+    for net in (full_batch_net(), accelerate_net(full_batch_net(), cpu=False)):
+        clf = full_batch_classifier(net, "single").fit(X, y, **given)
+        proba.append(clf.predict_proba(X))
+    told = clf.student_.device, np.abs(proba[0] - proba[1]).max()
+    (Path(folder) / "told.pkl").write_bytes(pickle.dumps(told))
 
 
 def launch(function, folder):
