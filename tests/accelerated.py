@@ -53,14 +53,15 @@ class NormedMLP(torch.nn.Module):
         return self.layers(X)
 
 
-def accelerate_net(net, *, cpu=True, **settings):
+def accelerate_net(net, *, cpu=True, dataloader_config=None, **settings):
     """Make a net as it is, but with an accelerator."""
     from accelerate import Accelerator
 
+    options = {"cpu": cpu, "dataloader_config": dataloader_config}
     given = net.get_params(deep=False) | settings
     given = {name: value for name, value in given.items() if not name.startswith("_")}
     given.pop("device")
-    return AcceleratedNet(**given, accelerator=Accelerator(cpu=cpu))
+    return AcceleratedNet(**given, accelerator=Accelerator(**options))
 
 
 def full_batch_net(share=1, **settings):
@@ -69,15 +70,24 @@ def full_batch_net(share=1, **settings):
     return make_net(batch_size=(N_ROWS - 1) // share, **settings)
 
 
-def full_batch_classifier(net, student):
-    """Make a debiaser that is the same however its rows are split."""
-    settings = {"hard_label_weight": 0.3, "student_init": "scratch"}
-    return BackdoorDebiasClassifier(
+def fit_full_batches(net):
+    """Train a single student, which is the same however its rows are split."""
+    X, y, groups, weights = make_weighted_rows()
+    clf = BackdoorDebiasClassifier(
         net,
-        student=student,
+        student="single",
+        student_init="scratch",
+        hard_label_weight=0.3,
         random_state=0,
-        **(settings if student == "single" else {}),
     )
+    clf.fit(X, y, sensitive_features=groups, sample_weight=weights)
+    return clf
+
+
+def train_full_batches(net):
+    """Train a net alone, with weights of the rows."""
+    X, y, _, weights = make_weighted_rows()
+    return train_net(net, X, y, seed=0, sample_weight=weights).predict_proba(X)
 
 
 def make_weighted_rows():
@@ -87,15 +97,11 @@ def make_weighted_rows():
     return X, y, groups, weights
 
 
-def network_of(clf):
-    """Return the net that a debiaser has trained with all processes in the last place."""
-    return getattr(clf.student_, "base", clf.student_)
-
-
 def weights_of(clf):
     """Copy all weights and statistics of the nets that a debiaser has kept."""
     cells = getattr(clf.student_, "cells", None)
-    nets = [network_of(clf), clf.teacher_] + ([] if cells is None else [cells.net])
+    nets = [getattr(clf.student_, "base", clf.student_), clf.teacher_]
+    nets += [] if cells is None else [cells.net]
     return [
         value.numpy().copy() for net in nets for value in net.module_.state_dict().values()
     ]
@@ -134,14 +140,19 @@ def _error_in_thread(function, *args, **kwargs):
     return errors[0]
 
 
-def _rows_of_batches(**settings):
+def _splitting(split_batches):
+    from accelerate import DataLoaderConfiguration
+
+    return DataLoaderConfiguration(split_batches=split_batches)
+
+
+def _rows_of_batches(split_batches=False, **settings):
     """Train for two epochs on rows that are numbered, and list those of each batch."""
     Seen.batches.clear()
     X, y, _ = make_rows(N_ROWS)
     X[:, 0] = np.arange(N_ROWS) / N_ROWS
-    net = accelerate_net(
-        make_net(batch_size=64, max_epochs=2, callbacks=[Seen()], **settings)
-    )
+    net = make_net(batch_size=64, max_epochs=2, callbacks=[Seen()], **settings)
+    net = accelerate_net(net, dataloader_config=_splitting(split_batches))
     train_net(net, X, y, seed=0)
     return [np.rint(rows * N_ROWS).astype(int) for rows in Seen.batches]
 
@@ -190,14 +201,11 @@ def _search():
 
 def _refusals(index):
     """Collect the errors of processes that disagree, or that go their own ways."""
-    from accelerate import Accelerator, DataLoaderConfiguration
-
     X, y, groups = make_rows(N_ROWS)
     net = accelerate_net(make_net(max_epochs=1))
     clf = BackdoorDebiasClassifier(net, random_state=0)
     given = {"sensitive_features": groups}
-    odd = Accelerator(cpu=True, dataloader_config=DataLoaderConfiguration(True))
-    odd_net = accelerate_net(make_net(batch_size=33)).set_params(accelerator=odd)
+    odd_net = accelerate_net(make_net(batch_size=33), dataloader_config=_splitting(True))
     ones = np.ones(len(y))
     ones[0] += index
     huge = X.copy()
@@ -216,17 +224,14 @@ def _refusals(index):
 def run_cases(folder):
     """Do all that two processes are asked to do, and note what has come of it."""
     folder, index = Path(folder), int(os.environ["RANK"])
-    X, y, groups, weights = make_weighted_rows()
-    full = {}
-    for student in ("path", "single"):
-        net = accelerate_net(full_batch_net(share=PROCESSES))
-        clf = full_batch_classifier(net, student)
-        clf.fit(X, y, sensitive_features=groups, sample_weight=weights)
-        full[student] = network_of(clf).predict_proba(X)
+    net = accelerate_net(full_batch_net(share=PROCESSES))
+    X, *_ = make_weighted_rows()
     told = {
-        "full batch": full,
+        "single": fit_full_batches(net).predict_proba(X),
+        "plain": train_full_batches(net),
         "kinds": _fit_all_kinds(),
         "batches": _rows_of_batches(),
+        "split batches": _rows_of_batches(split_batches=True),
         "loaded batches": _rows_of_batches(iterator_train__num_workers=0),
         "everything": _fit_with_everything_else(folder),
         "search": _search(),
@@ -244,13 +249,13 @@ def fail_in_one(folder):
 
 def fit_where_it_likes(folder):
     """Fit in one process on the device that accelerate chooses; compare with the CPU."""
-    X, y, groups, weights = make_weighted_rows()
-    given = {"sensitive_features": groups, "sample_weight": weights}
-    proba = []
-    for net in (full_batch_net(), accelerate_net(full_batch_net(), cpu=False)):
-        clf = full_batch_classifier(net, "single").fit(X, y, **given)
-        proba.append(clf.predict_proba(X))
-    told = clf.student_.device, np.abs(proba[0] - proba[1]).max()
+    X, *_ = make_weighted_rows()
+    net = full_batch_net()
+    alone, other = (
+        fit_full_batches(each) for each in (net, accelerate_net(net, cpu=False))
+    )
+    difference = np.abs(alone.predict_proba(X) - other.predict_proba(X)).max()
+    told = other.student_.device, difference
     (Path(folder) / "told.pkl").write_bytes(pickle.dumps(told))
 
 

@@ -13,11 +13,11 @@ from accelerated import (
     AcceleratedNet,
     NormedMLP,
     accelerate_net,
-    full_batch_classifier,
+    fit_full_batches,
     full_batch_net,
     launch,
     make_weighted_rows,
-    network_of,
+    train_full_batches,
 )
 from helpers import make_net, make_rows
 from sklearn.base import clone
@@ -44,14 +44,13 @@ def told(tmp_path_factory):
     return [pickle.loads((folder / f"{index}.pkl").read_bytes()) for index in range(2)]
 
 
-@pytest.mark.parametrize("student", ["path", "single"])
-def test_gradients_of_two_processes_are_those_of_one(told, student):
-    X, y, groups, weights = make_weighted_rows()
-    alone = full_batch_classifier(full_batch_net(), student)
-    alone.fit(X, y, sensitive_features=groups, sample_weight=weights)
-    expected = network_of(alone).predict_proba(X)
+def test_gradients_of_two_processes_are_those_of_one(told):
+    X, *_ = make_weighted_rows()
+    plain = train_full_batches(full_batch_net())
+    single = fit_full_batches(full_batch_net()).predict_proba(X)
     for each in told:
-        np.testing.assert_allclose(each["full batch"][student], expected, atol=2e-5)
+        np.testing.assert_allclose(each["plain"], plain, atol=2e-5)
+        np.testing.assert_allclose(each["single"], single, atol=2e-5)
 
 
 @pytest.mark.parametrize("kind", ["path", "teacher", "scratch"])
@@ -94,6 +93,11 @@ def test_each_row_is_seen_by_one_process(told):
         assert len(seen) == N_ROWS + 1  # shares are of one size
         np.testing.assert_array_equal(np.unique(seen), np.arange(N_ROWS))
     assert not np.array_equal(shares[0][0], shares[0][3])
+
+
+def test_batches_are_split_where_accelerate_is_told_to(told):
+    for each in told:
+        assert [len(rows) for rows in each["split batches"]] == [32, 32, 32, 32, 23] * 2
 
 
 def test_a_loader_of_the_users_is_split_as_accelerate_does(told):
