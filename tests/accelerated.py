@@ -116,6 +116,16 @@ class Seen(Callback):
         self.batches.append(batch[0]["X"][:, 0].numpy().copy())
 
 
+class OwnIterator:
+    """An iterator that nobody knows how to split."""
+
+    def __init__(self, dataset, batch_size, shuffle):
+        self.dataset = dataset
+
+    def __iter__(self):
+        yield self.dataset[:]
+
+
 class FailInOneProcess(Callback):
     """Raise in the second process, in the second epoch."""
 
@@ -206,6 +216,7 @@ def _refusals(index):
     clf = BackdoorDebiasClassifier(net, random_state=0)
     given = {"sensitive_features": groups}
     odd_net = accelerate_net(make_net(batch_size=33), dataloader_config=_splitting(True))
+    own_net = accelerate_net(make_net(iterator_train=OwnIterator))
     ones = np.ones(len(y))
     ones[0] += index
     huge = X.copy()
@@ -216,6 +227,7 @@ def _refusals(index):
         "y": _error_of(clf.fit, X, y if index else 1 - y, **given),
         "sample weights": _error_of(clf.fit, X, y, sample_weight=ones, **given),
         "thread": _error_in_thread(clf.fit, X, y, **given),
+        "iterator": _error_of(train_net, own_net, X, y, seed=0),
         "odd batch": _error_of(train_net, odd_net, X, y, seed=0),
         "loss": _error_of(clf.fit, huge, y, **given),
     }

@@ -90,7 +90,7 @@ def _check_kind(accelerator):
             f"The net's accelerator trains by {kind}. Layers are widened for triggers, and "
             "weights averaged, where each process holds the whole module: use accelerate "
             "with plain data parallelism, one process per GPU (accelerate launch "
-            "--multi_gpu) or per core (--cpu)."
+            "--multi_gpu), or several on CPUs (torchrun)."
         )
 
 

@@ -1,8 +1,10 @@
+import os
 import pickle
 import subprocess
 import sys
 from copy import deepcopy
 from pathlib import Path
+from types import SimpleNamespace
 
 import accelerated
 import numpy as np
@@ -19,6 +21,7 @@ from accelerated import (
     make_weighted_rows,
     train_full_batches,
 )
+from filelock import FileLock
 from helpers import make_net, make_rows
 from sklearn.base import clone
 from skorch import NeuralNetClassifier
@@ -37,11 +40,16 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory):
-    """What two processes tell; they are started once."""
-    folder = tmp_path_factory.mktemp("processes")
-    codes, errors = launch(accelerated.run_cases, folder)
-    assert codes == [0, 0], "\n".join(errors)
-    return [pickle.loads((folder / f"{index}.pkl").read_bytes()) for index in range(2)]
+    """What two processes tell; they are started once, whichever worker comes first."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    files = [folder / f"{index}.pkl" for index in range(2)]
+    with FileLock(folder / "processes.lock"):
+        if not all(file.exists() for file in files):
+            codes, errors = launch(accelerated.run_cases, folder)
+            assert codes == [0, 0], "\n".join(errors)
+    return [pickle.loads(file.read_bytes()) for file in files]
 
 
 def test_gradients_of_two_processes_are_those_of_one(told):
@@ -128,6 +136,7 @@ def test_processes_that_disagree_are_told(told, what):
     ("case", "words"),
     [
         ("thread", "trains in a thread"),
+        ("iterator", "iterator_train is OwnIterator, whose rows cannot be split"),
         ("odd batch", "must be a multiple of their number, got 33"),
         ("loss", "The loss became"),
     ],
@@ -164,6 +173,15 @@ def test_one_process_is_equal_to_the_net_without_accelerator(student, module):
         for each in (net, accelerate_net(net))
     )
     np.testing.assert_array_equal(one, other)
+
+
+def test_modules_in_pieces_are_refused():
+    X, y, groups = make_rows()
+    net = accelerate_net(make_net())
+    kind = SimpleNamespace(value="FSDP")
+    net.set_params(accelerator=SimpleNamespace(distributed_type=kind))
+    with pytest.raises(ValueError, match="trains by FSDP"):
+        BackdoorDebiasClassifier(net).fit(X, y, sensitive_features=groups)
 
 
 def test_the_accelerator_forgets_what_it_has_trained():
