@@ -1,4 +1,4 @@
-"""Every private import of scikit-learn, and classes of torch known without importing it.
+"""Every private import of scikit-learn, private methods of skorch, and classes of torch.
 
 When a new version moves something, this is the one file to change.
 """
@@ -91,3 +91,29 @@ def is_net(estimator):
 def is_other_net(estimator):
     """Tell whether an estimator is a skorch net, but no classifier of several outputs."""
     return _is_a(estimator, "skorch.net.NeuralNet") and not is_net(estimator)
+
+
+def is_accelerated(net):
+    """Tell whether a skorch net is trained by accelerate."""
+    return _is_a(net, "skorch.hf.AccelerateMixin")
+
+
+def wrap_net(net, wrap_module, wrap_optimizer):
+    """Wrap what an initialised skorch net with an `AccelerateMixin` has made.
+
+    Its own way to do so fails on CPUs, as criteria have no parameters to be wrapped for.
+    """
+    for name in net._modules + net._criteria:
+        setattr(net, f"{name}_", wrap_module(getattr(net, f"{name}_")))
+    for name in net._optimizers:
+        setattr(net, f"{name}_", wrap_optimizer(getattr(net, f"{name}_")))
+    net._wrapped_with_accelerator = True
+
+
+def unwrap_net(net):
+    """Take out again what :func:`wrap_net` has wrapped."""
+    net._unwrap_accelerator()
+    for name in net._optimizers:
+        optimizer = getattr(net, f"{name}_")
+        if _is_a(optimizer, "accelerate.optimizer.AcceleratedOptimizer"):
+            setattr(net, f"{name}_", optimizer.optimizer)

@@ -17,6 +17,7 @@ from ._inference import (
     to_logits,
 )
 from ._layers import last_layer, layer_inputs, penultimate_features, weighted_layers
+from ._one_process import settings_of_one_process
 from ._piecewise import PiecewiseLinearNet
 from ._reweighting import train_reweighted_net
 from ._tokens import (
@@ -64,6 +65,7 @@ __all__ = [
     "plain_torch",
     "predict_values",
     "row_losses",
+    "settings_of_one_process",
     "takes_length",
     "takes_tokens",
     "to_logits",

@@ -46,6 +46,17 @@ class TensorBatches:
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.drop_last = drop_last
+        self.index, self.n_processes, self.generator = 0, 1, None
+
+    def share(self, index, n_processes, seed):
+        """Keep one of several processes' share of each epoch's rows.
+
+        All shuffle alike, by the seed. Shares are of one size, as the mean of gradients
+        counts all processes alike: up to one row less than there are processes comes twice.
+        """
+        self.index, self.n_processes = index, n_processes
+        self.generator = torch.Generator().manual_seed(seed)
+        return self
 
     def _bounds(self, n_rows):
         bounds = list(range(0, n_rows, self.batch_size)) + [n_rows]
@@ -57,14 +68,14 @@ class TensorBatches:
         return bounds
 
     def __len__(self):
-        return len(self._bounds(len(self.dataset))) - 1
+        return len(self._bounds(self._n_rows())) - 1
 
     def __iter__(self):
         dataset, members = self.dataset, None
         if isinstance(dataset, Subset):
             dataset, members = dataset.dataset, np.asarray(dataset.indices)
-        sizes = np.diff(self._bounds(len(self.dataset)))
-        for positions in _cut(self._order(dataset.X, members), sizes):
+        sizes = np.diff(self._bounds(self._n_rows()))
+        for positions in _cut(self._share(self._order(dataset.X, members)), sizes):
             X, y = dataset[positions]
             yield _to_tensors(X), _to_tensors(y)
 
@@ -74,13 +85,29 @@ class TensorBatches:
         Rows on disk come in random order part after part.
         """
         if isinstance(X, StoredRows):
-            return X.in_parts(members, _permute if self.shuffle else None)
+            return X.in_parts(members, self._permute if self.shuffle else None)
         members = np.arange(X.shape[0]) if members is None else members
-        return iter([members[_permute(len(members))] if self.shuffle else members])
+        return iter([members[self._permute(len(members))] if self.shuffle else members])
 
+    def _permute(self, n):
+        return torch.randperm(n, generator=self.generator).numpy()
 
-def _permute(n):
-    return torch.randperm(n).numpy()
+    def _n_rows(self):
+        """Count the rows of this process: all have as many."""
+        return -(-len(self.dataset) // self.n_processes)
+
+    def _share(self, pieces):
+        """Take this process's share of positions: every k-th of k processes.
+
+        The first ones come again at the end, until all shares are equal.
+        """
+        n_before, first = 0, np.empty(0, dtype=int)
+        for piece in pieces:
+            first = np.concatenate([first, piece[: self.n_processes]])[: self.n_processes]
+            yield piece[(self.index - n_before) % self.n_processes :: self.n_processes]
+            n_before += len(piece)
+        again = np.resize(first, -n_before % self.n_processes)
+        yield again[(self.index - n_before) % self.n_processes :: self.n_processes]
 
 
 def _cut(pieces, sizes):

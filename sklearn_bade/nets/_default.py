@@ -164,7 +164,8 @@ class GroupLoss(torch.nn.CrossEntropyLoss):
     def forward(self, input, target):
         """Compare the block of outputs of each row's class with its group."""
         blocks = input.reshape(len(input), -1, self.n_groups)
-        of_class = blocks[torch.arange(len(input)), target // self.n_groups]
+        rows = torch.arange(len(input), device=input.device)
+        of_class = blocks[rows, target // self.n_groups]
         return super().forward(of_class, target % self.n_groups)
 
 

@@ -78,18 +78,31 @@ class StageMixin:
             "average": {},
             "batches": 0,
         }
-        self.initialize()
+        self.begin_stage()
         with suppress(_CallbackStop):
             self.notify("on_train_begin", X=X, y=y)
         self._make_lazy_layers(X)
-        self._check_device()
+        self._check_values()
         self.adapt_module(X)
         with checking_ids(self):
             self._check_outputs(n_classes)
-            with suppress(_CallbackStop):
-                self.fit_loop(X, y, epochs=epochs)
+            self.run_epochs(X, y, epochs)
         self.notify("on_train_end", X=X, y=y)
         return self
+
+    def begin_stage(self):
+        """Make the module, and what trains it."""
+        self.initialize()
+
+    def run_epochs(self, X, y, epochs):
+        """Train until the last epoch, or until a callback ends it."""
+        with suppress(_CallbackStop):
+            self.fit_loop(X, y, epochs=epochs)
+
+    @property
+    def bare_module(self):
+        """The module without what it may be wrapped in while it is trained."""
+        return self.module_
 
     def notify(self, method_name, **kwargs):
         """Tell a callback that ends training, as EarlyStopping does, from Ctrl-C.
@@ -119,7 +132,7 @@ class StageMixin:
         """Become a net of the user's class again, without what belongs to the stage."""
         for name in ("stage_", *self.stage_attributes):
             delattr(self, name)
-        self.__class__ = type(self).__bases__[1]
+        self.__class__ = type(self).__bases__[-1]
         return self
 
     def adapt_module(self, X):
@@ -136,7 +149,8 @@ class StageMixin:
             with _explaining_rows(rows):
                 super().infer(torch.from_numpy(rows))
 
-    def _check_device(self):
+    def _check_values(self):
+        """Refuse a module without any; skorch has a `_check_device` of its own."""
         if any(parameter.is_meta for parameter in self.module_.parameters()):
             raise ValueError(
                 f"The module {type(self.module_).__name__} lies on torch's meta device, "
@@ -283,8 +297,9 @@ class StageMixin:
 
     def _averaged_values(self):
         """List the weights, and the statistics of batch normalisation."""
-        yield from self.module_.named_parameters()
-        for name, value in self.module_.named_buffers():
+        module = self.bare_module
+        yield from module.named_parameters()
+        for name, value in module.named_buffers():
             if name.endswith(("running_mean", "running_var")):
                 yield name, value
 

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from ..rows import is_frame
 from ..utils import seeded
 from ._first_layer import inputs_in_trial
+from ._one_process import alone, check_accelerator
 
 EMBEDDINGS = (torch.nn.Embedding, torch.nn.EmbeddingBag)
 ADVICE = (
@@ -24,7 +25,8 @@ def initialized(net):
     """Return a net that has a module, if need be a clone with weights of its own."""
     if getattr(net, "initialized_", False):
         return net
-    trial = clone(net)
+    check_accelerator(net)
+    trial = alone(clone(net))
     with seeded(0, trial.device):
         return trial.initialize()
 

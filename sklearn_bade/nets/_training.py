@@ -7,7 +7,10 @@ import torch
 from sklearn.base import clone
 from skorch.dataset import Dataset
 
+from .._compat import is_accelerated
 from ..utils import seeded
+from ._accelerate import AcceleratedStage
+from ._one_process import check_accelerator
 from ._stages import SAMPLE_WEIGHT, PlainMixin, StudentMixin, TeacherMixin
 
 SUPPORTED_CRITERIA = (torch.nn.CrossEntropyLoss, torch.nn.NLLLoss)
@@ -20,6 +23,7 @@ def has_own_loss(net):
 
 def check_net(net):
     """Check what can be known of a net before it is trained."""
+    check_accelerator(net)
     criterion = net.criterion
     criterion_class = criterion if isinstance(criterion, type) else type(criterion)
     if net.dataset is not Dataset:
@@ -52,8 +56,10 @@ def train_under(net, mixin, X, y, companions, sample_weight, *, seed, attributes
     if sample_weight is not None:
         mean_one = sample_weight / sample_weight.mean()
         companions = {**companions, SAMPLE_WEIGHT: mean_one.astype(np.float32)}
+    check_accelerator(net)
     trained = clone(net)
-    trained.__class__ = type(type(net).__name__, (mixin, type(net)), {})
+    mixins = (AcceleratedStage, mixin) if is_accelerated(net) else (mixin,)
+    trained.__class__ = type(type(net).__name__, (*mixins, type(net)), {})
     for name, value in attributes.items():
         setattr(trained, name, value)
     draws = net.train_split is not None or not isinstance(X, np.ndarray)

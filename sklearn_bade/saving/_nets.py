@@ -207,7 +207,7 @@ def _build(record, weights, module):
     import torch
     from skorch import NeuralNetClassifier
 
-    from ..nets import plain_torch
+    from ..nets import plain_torch, settings_of_one_process
 
     if record.criterion not in CRITERIA:
         raise Refusal("a network", f"has the criterion {record.criterion!r}")
@@ -222,11 +222,13 @@ def _build(record, weights, module):
             built = _build_own(record, state)
         else:
             built = _build_users(record, state, module)
-        net = (record.net or NeuralNetClassifier)(
+        kind = record.net or NeuralNetClassifier
+        net = kind(
             built,
             criterion=getattr(torch.nn, record.criterion),
             train_split=None,
             verbose=0,
+            **settings_of_one_process(kind),
         ).initialize()
     net.module_.train(False)
     if record.labels is not None:

@@ -37,14 +37,22 @@ def seeded(seed, device="cpu", *, numpy=True):
 def _seeded_torch(seed, device):
     """Seed torch where it is loaded; otherwise nobody draws from it."""
     torch = sys.modules.get("torch")
-    return nullcontext() if torch is None else _fork(torch, seed, torch.device(device))
+    return nullcontext() if torch is None else _fork(torch, seed, device)
 
 
 @contextmanager
 def _fork(torch, seed, device):
-    devices = [device] if device.type == "cuda" else []
+    """Seed for a device, or for all where none is named, and restore them.
+
+    Who computes on the CPU alone leaves the generators of GPUs as they are; `manual_seed`
+    would set those of all GPUs.
+    """
+    if device is not None and torch.device(device).type == "cpu":
+        devices, sow = [], torch.default_generator.manual_seed
+    else:
+        devices, sow = range(torch.cuda.device_count()), torch.manual_seed
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+        sow(seed)
         yield
 
 

@@ -7,8 +7,10 @@ import torch
 from helpers import make_net, make_rows
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Checkpoint
+from skorch.dataset import ValidSplit
 
 from sklearn_bade import BackdoorDebiasClassifier
+from sklearn_bade.nets import train_net
 
 
 class OwnNet(NeuralNetClassifier):
@@ -45,3 +47,13 @@ def test_it_is_saved_before_the_weights_are_averaged(tmp_path):
     assert one.shape == other.shape
     assert not torch.equal(one, other)
     assert np.abs(saved.predict_proba(X) - clf.predict_proba(X)).max() < 0.5
+
+
+def test_the_best_weights_are_loaded_again(tmp_path):
+    X, y, _ = make_rows()
+    best = Checkpoint(dirname=tmp_path, load_best=True)
+    net = make_net(callbacks=[("best", best)], train_split=ValidSplit(5), max_epochs=3)
+    trained = train_net(net, X, y, seed=0)
+    saved = torch.load(tmp_path / "params.pt", weights_only=True)
+    for name, value in trained.module_.state_dict().items():
+        assert torch.equal(value, saved[name])
