@@ -76,3 +76,13 @@ def is_net(estimator):
 def is_other_net(estimator):
     """Tell whether an estimator is a skorch net, but no classifier of several outputs."""
     return _is_a(estimator, "skorch.net.NeuralNet") and not is_net(estimator)
+
+
+def is_dask_backend(backend):
+    """Tell whether joblib's tasks run on a Dask cluster."""
+    return _is_a(backend, "joblib._dask.DaskDistributedBackend")
+
+
+def is_dask_future(value):
+    """Tell whether a value is still on a Dask cluster."""
+    return _is_a(value, "distributed.client.Future")
