@@ -27,8 +27,8 @@ pytestmark = [
 
 N_FOLDS = 3
 STRENGTHS = [0.0, 0.5, 1.0, 1.5]
-# Dask's own limit, as a wait of this length means that something has broken.
-SECONDS_TO_MEET = 30
+# A wait of this length means that something has broken, on a busy machine too.
+SECONDS_TO_MEET = 60
 
 
 class DiesOnce(LogisticRegression):
@@ -60,7 +60,9 @@ class NotesTrainings(LogisticRegression):
         Path(self.folder, f"{os.getpid()}-{uuid4().hex}").touch()
         deadline = time.monotonic() + SECONDS_TO_MEET
         while len(processes_seen(self.folder)) < self.n_processes:
-            assert time.monotonic() < deadline, "the other process has not come"
+            # No assert, which pytest rewrites here and not on workers: caches go by code.
+            if time.monotonic() > deadline:
+                raise TimeoutError("the other process has not come")
             time.sleep(0.01)
         return super().fit(X, y, sample_weight)
 
@@ -116,7 +118,7 @@ def make_grid_search(estimator, cv=N_FOLDS, n_candidates=3, **settings):
 
 
 def folds_and_all_to_scatter(X, y):
-    """What the user guide says to scatter, so that no worker is the only one to have it."""
+    """Make what scikit-learn's searches would leave to one worker each."""
     folds = list(StratifiedKFold(N_FOLDS).split(X, y))
     return folds, [X, y, *itertools.chain(*folds)]
 
@@ -182,7 +184,17 @@ def test_search_survives_a_killed_worker(settings, cluster, tmp_path):
     assert_same_search(search, local, X)
 
 
-def test_grid_search_survives_a_killed_worker_if_all_is_scattered(cluster, tmp_path):
+@pytest.fixture
+def hoarding_cluster(cluster):
+    """A cluster that keeps all copies of what is scattered, as users are told to do."""
+    cluster.amm.stop()
+    yield cluster
+    cluster.amm.start()
+
+
+def test_grid_search_survives_a_killed_worker_if_all_is_scattered(
+    hoarding_cluster, tmp_path
+):
     X, y = make_rows()
     folds, scattered = folds_and_all_to_scatter(X, y)
     local = make_grid_search(make_deadly(tmp_path, False), folds).fit(X, y)
@@ -192,7 +204,9 @@ def test_grid_search_survives_a_killed_worker_if_all_is_scattered(cluster, tmp_p
     assert_same_search(search, local, X)
 
 
-def test_cross_validate_survives_a_killed_worker_if_all_is_scattered(cluster, tmp_path):
+def test_cross_validate_survives_a_killed_worker_if_all_is_scattered(
+    hoarding_cluster, tmp_path
+):
     X, y = make_rows()
     folds, scattered = folds_and_all_to_scatter(X, y)
     local = cross_validate(make_search(make_deadly(tmp_path, False)), X, y, cv=folds)
@@ -226,22 +240,36 @@ def test_threads_of_one_worker_give_the_bits_of_a_local_search(options):
     assert_same_search(search, local, X)
 
 
-def test_a_cluster_of_one_thread_will_do_and_may_lose_its_only_worker(tmp_path):
+def test_search_survives_the_loss_of_the_only_worker(tmp_path):
     X, y = make_rows()
     local = make_search(make_deadly(tmp_path, False)).fit(X, y)
-    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0"}
     with (
         distributed.LocalCluster(**options) as cluster,
         distributed.Client(cluster),
         parallel_config("dask"),
     ):
         search = make_search(make_deadly(tmp_path, True)).fit(X, y)
+    assert list(tmp_path.iterdir()) == [tmp_path / "dead"]
+    assert_same_search(search, local, X)
+
+
+def test_a_cluster_of_one_thread_will_do():
+    X, y = make_rows()
+    local = make_search(LogisticRegression()).fit(X, y)
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with (
+        distributed.LocalCluster(processes=False, **options) as cluster,
+        distributed.Client(cluster),
+        parallel_config("dask"),
+    ):
+        search = make_search(LogisticRegression()).fit(X, y)
     assert_same_search(search, local, X)
 
 
 def test_candidates_share_what_each_fold_has_learned(cluster, tmp_path):
     X, y = make_rows()
-    n_candidates, notes = 8, tmp_path / "notes"
+    n_candidates, notes = 6, tmp_path / "notes"
     notes.mkdir()
     once = BackdoorDebiasClassifier(
         NotesTrainings(str(notes)), sensitive_columns=0, random_state=0
@@ -290,7 +318,6 @@ def test_workers_that_write_to_memory_at_once_do_no_harm(cluster, tmp_path):
         assert_array_equal(proba, expected.predict_proba(X))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("deadly", [False, True])
 def test_twenty_candidates_in_five_folds(deadly, cluster, tmp_path):
     X, y = make_rows(n_samples=5000)
