@@ -28,7 +28,7 @@ import pandas as pd
 from distributed import Client, LocalCluster
 from joblib import parallel_config
 from matplotlib import pyplot as plt
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
@@ -53,7 +53,7 @@ strengths = np.linspace(0, 2, 20)
 def make_search():
     """Make an unfitted search."""
     return BackdoorDebiasClassifierCV(
-        HistGradientBoostingClassifier(max_iter=30, random_state=0),
+        LogisticRegression(),
         sensitive_columns="group",
         trigger_strengths=strengths,
         cv=5,
@@ -84,7 +84,7 @@ with tempfile.TemporaryDirectory() as folder, parallel_config("dask"):
     for name, memory in {"none": None, "empty": folder, "filled": folder}.items():
         grid = GridSearchCV(
             BackdoorDebiasClassifier(
-                HistGradientBoostingClassifier(max_iter=30, random_state=0),
+                LogisticRegression(),
                 sensitive_columns="group",
                 memory=memory,
                 random_state=0,
