@@ -4,7 +4,6 @@ import copy
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -22,6 +21,7 @@ from ._search import (
     DisparityMeasure,
     Fold,
     FoldScores,
+    Material,
     ProbabilityScorer,
     check_base_rates,
     check_folds,
@@ -31,6 +31,7 @@ from ._search import (
     warn_if_unweighted,
 )
 from ._verdict import compare, describe
+from ._workers import run_on_workers
 from .learners import (
     cell_signal,
     settle_early_stopping,
@@ -70,14 +71,6 @@ READ_FROM_ROWS = (
     "_inner_shape",
     "_takes_bytes",
 )
-
-
-def _open_pool(n_jobs):
-    """Open workers that report one by one, or all at once where the backend cannot."""
-    try:
-        return Parallel(n_jobs=n_jobs, return_as="generator")
-    except ValueError:
-        return Parallel(n_jobs=n_jobs)
 
 
 class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
@@ -534,19 +527,12 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             cv=None,
             scoring=None,
         )
-        tasks = (
-            delayed(predict_fold)(
-                search,
-                self._hidden_columns,
-                rows.take(train),
-                rows.take(test),
-                seeds=draw_seeds(draw_seed(rng)),
-                keeps_models=self.scoring is not None,
-            )
-            for train, test in folds
+        material = Material(
+            search, self._hidden_columns, rows, folds, self.scoring is not None
         )
+        tasks = ((i, draw_seeds(draw_seed(rng))) for i in range(len(folds)))
         outcomes = []
-        for outcome in _open_pool(self.n_jobs)(tasks):
+        for outcome in run_on_workers(predict_fold, material, tasks, self.n_jobs):
             outcomes.append(outcome)
             advance("folds")
         return outcomes

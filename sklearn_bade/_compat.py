@@ -117,3 +117,13 @@ def unwrap_net(net):
         optimizer = getattr(net, f"{name}_")
         if _is_a(optimizer, "accelerate.optimizer.AcceleratedOptimizer"):
             setattr(net, f"{name}_", optimizer.optimizer)
+
+
+def is_dask_backend(backend):
+    """Tell whether joblib's tasks run on a Dask cluster."""
+    return _is_a(backend, "joblib._dask.DaskDistributedBackend")
+
+
+def is_dask_future(value):
+    """Tell whether a value is still on a Dask cluster."""
+    return _is_a(value, "distributed.client.Future")

@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from dataclasses import dataclass
 from inspect import signature
 
 import numpy as np
@@ -104,29 +105,47 @@ class Fold:
             return scorer(softmax(logits, axis=1), self.test, predict_others, path.decision)
 
 
-def predict_fold(search, hidden_columns, train, test, *, seeds, keeps_models):
-    """Learn base and cells of the training rows, and ask about the test rows.
+@dataclass(frozen=True)
+class Material:
+    """What all folds of a search have in common, so that workers are sent it once.
+
+    `folds` are the positions of training and test rows of each.
+    """
+
+    search: object
+    hidden_columns: list
+    rows: object
+    folds: list
+    keeps_models: bool
+
+
+def predict_fold(material, number, seeds):
+    """Learn base and cells of a fold's training rows, and ask about its test rows.
 
     Returns
     -------
     outcome : dict
         "answers", "plain" (the log-probabilities of the plain classifier, None where they
         are not known), "fit_time" and "score_time" in seconds, and "fold", which holds the
-        models if they are to be kept.
+        models if they are to be kept, but no rows.
     """
     start = time.perf_counter()
+    search, hidden_columns = material.search, material.hidden_columns
+    train, test = (material.rows.take(part) for part in material.folds[number])
     student, _, _ = search._make_learners(train, hidden_columns, seeds[0])
     parts = learn_parts(
         student, seed=seeds[2], memory=search.memory, on_epoch=lambda stage: None
     )
     fitted = time.perf_counter()
-    fold = Fold(student, parts, hidden_columns, test)
     X = student.transform(test.without_columns(hidden_columns).X)
     answers = student.answer(parts.base, parts.cells, X)
+    fold = None
+    if material.keeps_models:
+        fold = Fold(student.take(np.arange(0)), parts, hidden_columns, test=None)
     return {
         "plain": student.plain_log_proba(parts.base, answers, X),
         "answers": answers,
-        "fold": fold if keeps_models else None,
+        "fold": fold,
         "fit_time": fitted - start,
         "score_time": time.perf_counter() - fitted,
     }
