@@ -450,7 +450,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         """
         forget_fit(self)
         self._check_distillation()
-        X, y, sample_weight = open_columns(X, y, sample_weight)
+        X, y, sample_weight = self._open_columns(X, y, sample_weight)
         X, y = self._check_training_data(X, y)
         rows = self._read_rows(X, y, sensitive_features, sample_weight)
         strength = check_strength(self.trigger_strength, rows.n_classes, len(rows.groups))
@@ -469,6 +469,16 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             learned = self._learn(learners, plan, seeds, progress)
         self._follow(learned, strength)
         return self
+
+    def _open_columns(self, X, y, sample_weight):
+        """Take a pyarrow Dataset apart, which no cache could tell from another one."""
+        X, y, sample_weight = open_columns(X, y, sample_weight)
+        if isinstance(X, ColumnarRows) and self.memory is not None:
+            raise ValueError(
+                f"memory={self.memory!r} cannot be used with a pyarrow Dataset as X, whose "
+                "files may change. Leave memory out; with_strength needs no training."
+            )
+        return X, y, sample_weight
 
     def _check_rates(self, n_classes):
         """Check base rate and offset, of which one may be given."""

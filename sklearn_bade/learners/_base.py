@@ -114,7 +114,10 @@ class Learner(metaclass=ABCMeta):
 
     def fit_trigger(self, trigger):
         """Fit a trigger that the classifier shall be shown as a teacher."""
-        trigger.fit(self.rows.X, len(self.rows.groups))
+        X = self.rows.X
+        if isinstance(X, StoredRows):  # some rows show what values columns have
+            X = read_all(X.take(draw_positions(len(X), JUDGED_ROWS, 0)))
+        trigger.fit(X, len(self.rows.groups))
 
     def forest_features(self):
         """Make of the rows what a forest can tell groups by."""

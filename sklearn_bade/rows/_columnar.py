@@ -52,8 +52,8 @@ class ColumnarRows:
 
     def frames(self, columns=None):
         """Read all rows in their order, as pandas frames of some columns each."""
-        for batch in self._batches(self.columns if columns is None else columns):
-            yield batch.to_pandas()
+        for table in self.tables(self.columns if columns is None else columns):
+            yield table.to_pandas()
 
     def example(self):
         """Make a frame without rows, which has the names of the columns."""
@@ -63,8 +63,8 @@ class ColumnarRows:
         """Read some columns as a whole: a pandas frame with categories for text."""
         import pyarrow as pa
 
-        batches = [_encode_texts(batch) for batch in self._batches(columns)]
-        table = pa.concat_tables(batches).unify_dictionaries()
+        pieces = [_encode_texts(table) for table in self.tables(columns)]
+        table = pa.concat_tables(pieces).unify_dictionaries()
         frame = table.to_pandas(self_destruct=True, split_blocks=True)
         for name, column in frame.items():
             if isinstance(column.dtype, pd.CategoricalDtype):
@@ -75,7 +75,7 @@ class ColumnarRows:
         """Read a column as labels."""
         import pyarrow as pa
 
-        encoded = [batch[column].dictionary_encode() for batch in self._batches([column])]
+        encoded = [table[column].dictionary_encode() for table in self.tables([column])]
         chunks = [chunk for piece in encoded for chunk in piece.chunks]
         column = pa.chunked_array(chunks).unify_dictionaries()
         coded = column.to_pandas().cat
@@ -106,8 +106,8 @@ class ColumnarRows:
         left = [name for i, name in enumerate(self.columns) if i not in set(positions)]
         return replace(self, columns=left)
 
-    def _batches(self, columns):
-        """Read tables of a few rows each, one after the other.
+    def tables(self, columns):
+        """Read tables of pyarrow, of a few rows each, one after the other.
 
         Arrow would read ahead, several files at once, into memory that nobody has.
         """

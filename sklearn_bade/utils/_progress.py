@@ -6,14 +6,14 @@ from tqdm.auto import tqdm
 
 
 class Progress:
-    """What advances a bar by one unit when it is called with the name of a stage."""
+    """What advances a bar by some units when it is called with the name of a stage."""
 
     def __init__(self, bar):
         self.bar = bar
 
-    def __call__(self, stage):
+    def __call__(self, stage, n_units=1):
         self.bar.set_description(stage, refresh=False)
-        self.bar.update()
+        self.bar.update(n_units)
         if self.bar.n == self.bar.total:
             self.bar.refresh()
 

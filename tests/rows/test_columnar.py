@@ -1,0 +1,119 @@
+"""Rows of pyarrow Datasets, read batch by batch."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.rows import CodedLabels, _columnar, encode_labels, open_columns
+
+pa = pytest.importorskip("pyarrow", reason="Parquet needs the extra 'distributed'")
+ds = pytest.importorskip("pyarrow.dataset")
+pq = pytest.importorskip("pyarrow.parquet")
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.RandomState(0)
+    return pd.DataFrame(
+        {
+            "x": rng.normal(size=300),
+            "job": rng.choice(["cook", "nurse", None], size=300),
+            "age": rng.randint(18, 80, size=300),
+            "weight": rng.uniform(size=300),
+            "label": rng.choice(["yes", "no"], size=300),
+        }
+    )
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(_columnar, "BATCH_ROWS", 64)
+
+
+def write(frame, folder, n_files=3):
+    for i, part in enumerate(np.array_split(np.arange(len(frame)), n_files)):
+        table = pa.Table.from_pandas(frame.iloc[part], preserve_index=False)
+        pq.write_table(table, folder / f"{i}.parquet", row_group_size=40)
+    return ds.dataset(folder, format="parquet")
+
+
+def test_batches_hold_all_rows_in_order(frame, tmp_path):
+    X, y, weight = open_columns(write(frame, tmp_path), "label", "weight")
+    assert X.shape == (300, 3)
+    batches = list(X.frames())
+    assert len(batches) > 3
+    assert max(map(len, batches)) <= 64
+    expected = frame[["x", "job", "age"]]
+    got = pd.concat(batches, ignore_index=True)
+    pd.testing.assert_frame_equal(got, expected, check_dtype=False)
+    np.testing.assert_array_equal(y.decode(), frame["label"])
+    np.testing.assert_array_equal(weight, frame["weight"])
+
+
+def test_rows_are_taken_by_their_positions(frame, tmp_path):
+    X, _, _ = open_columns(write(frame, tmp_path), "label")
+    once = np.arange(0, 300, 3)
+    twice = np.array([1, 5, 99])
+    taken = X.take(once).take(twice)
+    assert len(taken) == 3
+    np.testing.assert_array_equal(taken.read_rows()["x"], frame["x"].iloc[once[twice]])
+
+
+def test_text_is_read_as_sorted_categories(frame, tmp_path):
+    X, _, _ = open_columns(write(frame, tmp_path), "label")
+    jobs = X.read(["job"])["job"]
+    assert list(jobs.cat.categories) == ["cook", "nurse"]
+    assert jobs.isna().to_numpy().tolist() == frame["job"].isna().to_numpy().tolist()
+
+
+def test_labels_are_coded_as_in_memory(frame, tmp_path):
+    _, y, _ = open_columns(write(frame, tmp_path), "label")
+    classes, codes = encode_labels(y)
+    expected_classes, expected = encode_labels(frame["label"].to_numpy(dtype=str))
+    np.testing.assert_array_equal(classes, expected_classes)
+    np.testing.assert_array_equal(codes, expected)
+
+
+def test_labels_that_no_row_has_any_more_are_no_classes():
+    y = CodedLabels(np.array([2, 0, 2], dtype=np.int8), np.array(["a", "b", "c"]))
+    classes, codes = encode_labels(y)
+    assert classes.tolist() == ["a", "c"]
+    assert codes.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("y", "weight", "message"),
+    [
+        ("lable", None, "'lable' is not a column of X. The columns are"),
+        (None, None, "y is the name of the column"),
+        ("label", "wieght", "'wieght' is not a column of X"),
+    ],
+)
+def test_names_that_are_wrong(frame, tmp_path, y, weight, message):
+    with pytest.raises(ValueError, match=message):
+        open_columns(write(frame, tmp_path), y, weight)
+
+
+def test_columns_of_lists_are_refused(frame, tmp_path):
+    dataset = write(frame.assign(tags=[[1, 2]] * 300), tmp_path)
+    with pytest.raises(ValueError, match="The columns tags of X hold lists"):
+        open_columns(dataset, "label")
+
+
+def test_datasets_without_rows_are_refused(frame, tmp_path):
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        open_columns(write(frame.iloc[:0], tmp_path, n_files=1), "label")
+
+
+def test_missing_labels_are_refused(frame, tmp_path):
+    dataset = write(frame, tmp_path)
+    with pytest.raises(ValueError, match="y contains NaN"):
+        BackdoorDebiasClassifier(sensitive_columns="age").fit(dataset, "job")
+
+
+def test_searches_say_what_to_do_instead(frame, tmp_path):
+    dataset = write(frame, tmp_path)
+    search = BackdoorDebiasClassifierCV(sensitive_columns="job")
+    with pytest.raises(TypeError, match=r"X is a pyarrow Dataset.*X.head\(100_000\)"):
+        search.fit(dataset, frame["label"])
