@@ -14,7 +14,7 @@ from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.metrics import average_absolute_odds_difference
 
 N_PROXIES, N_MERITS = 4, 6
-# What a worker of the two may hold; the issue is whether the fit stays below.
+# What a worker of the two may hold; the question is whether the fit stays below.
 MEMORY_LIMIT = "1.5GB"
 STRENGTHS = {"0": 0.0, "1": 1.0, "per class": [1.5, 0.5]}
 

@@ -83,13 +83,14 @@ class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta
         Parameters
         ----------
         X : {array-like, dataframe, torch Dataset, SliceDataset, \
-                dask.dataframe.DataFrame} of shape (n_samples, n_features) or \
-                (n_samples, ...)
+                pyarrow.dataset.Dataset, dask.dataframe.DataFrame} of shape \
+                (n_samples, n_features) or (n_samples, ...)
             Features, as `predict` takes them.
 
         y : array-like or SliceDataset of shape (n_samples,), str or None
             True labels. None, for a torch Dataset of tuples, takes the second element of
-            each. A string names a column of a Dask DataFrame, as in `fit`.
+            each. A string names a column of a pyarrow Dataset or Dask DataFrame, as in
+            `fit`.
 
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
@@ -330,7 +331,8 @@ class BaseDebiasClassifier(BaseClassifier):
         Parameters
         ----------
         X : {array-like, dataframe, torch Dataset, SliceDataset, \
-                dask.dataframe.DataFrame} of shape (n_samples, ...), or list of str
+                pyarrow.dataset.Dataset, dask.dataframe.DataFrame} of shape \
+                (n_samples, ...), or list of str
             Rows as in `fit`; sensitive columns are not used, and may be left out. With
             `selection_rate`, that share of these very rows is selected.
 

@@ -399,21 +399,23 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe, torch Dataset, SliceDataset, \
-                dask.dataframe.DataFrame} of shape (n_samples, n_features) or \
-                (n_samples, ...), or list of str
+                pyarrow.dataset.Dataset, dask.dataframe.DataFrame} of shape \
+                (n_samples, n_features) or (n_samples, ...), or list of str
             Training data. A bare network needs numbers without missing values; the
             sensitive columns may be of any type and have missing values. Images, of shape
             (n_samples, n_channels, height, width), are float32 or uint8; bytes reach the
             network as they are. A dataset of images is read batch by batch, or at once
             where a Pipeline comes before the classifier. Texts are a list, array or series
-            of strings; ids of tokens are integers, padded to one length. The partitions
-            of a Dask DataFrame stay on their cluster; what else is given are then Dask
-            collections with the same partitions.
+            of strings; ids of tokens are integers, padded to one length. A pyarrow
+            Dataset, such as a folder of Parquet files, is read batch by batch for a
+            network, and features wait in a temporary folder. The partitions of a Dask
+            DataFrame stay on their cluster; what else is given are then Dask collections
+            with the same partitions. See :doc:`/scale`.
 
         y : array-like or SliceDataset of shape (n_samples,), str or None
             Class labels of any type. None, for a torch Dataset of tuples, takes the
-            second element of each. A string names a column of a Dask DataFrame, which is
-            then no feature.
+            second element of each. A string names a column of a pyarrow Dataset or Dask
+            DataFrame, which is then no feature.
 
         sensitive_features : array-like or dataframe of shape (n_samples,) or \
                 (n_samples, n_columns), default=None
@@ -423,8 +425,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         sample_weight : array-like of shape (n_samples,) or str, default=None
             Weights of the rows, in the injection rates, the teacher, the base rate and
             the student. Preprocessing steps do not see them. Rows of weight zero are
-            left out. A string names a column of a Dask DataFrame, which is then no
-            feature.
+            left out. A string names a column of a pyarrow Dataset or Dask DataFrame,
+            which is then no feature.
 
         Returns
         -------
@@ -440,7 +442,8 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
 
         TypeError
             If the estimator or the teacher can be fitted neither as a net nor with
-            weights; if one of X and the estimator is Dask's, and the other is not.
+            weights; if one of X and the estimator is Dask's, and the other is not; if X is
+            a pyarrow Dataset, and the estimator is no network of numbers.
 
         ImportError
             If X is a Dask DataFrame, and a library of the extra "distributed" is missing.

@@ -361,6 +361,7 @@ def _encode_column(column, n_bins, cut_points):
 def factorize_column(column):
     """Return codes, and the sorted values that they stand for."""
     if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.cat.remove_unused_categories()
         return column.cat.codes.to_numpy(), np.asarray(column.cat.categories)
     try:
         codes, values = pd.factorize(column, sort=True)

@@ -21,6 +21,7 @@ PUBLIC_MODULES = [
     ".inspection",
     ".metrics",
     ".saving",
+    ".scale",
     ".triggers",
 ]
 
