@@ -110,7 +110,8 @@ def main():
     results = []
     for n_rows in arguments.rows:
         with TemporaryDirectory() as folder:
-            write(Path(folder) / "rows", int(n_rows))
+            # A process begins with the peak of the one that has started it.
+            in_new_process(write, Path(folder) / "rows", int(n_rows))
             for student in arguments.students:
                 results.append(
                     in_new_process(measure, Path(folder), student, arguments.threads)

@@ -184,14 +184,17 @@ def test_rows_of_weight_zero_are_left_out(data, dataset):
 @pytest.mark.parametrize(
     "settings",
     [
-        {"student": "single"},
-        {"student": "single", "trigger_strength": 0.0},
         {"student": "single", "hard_label_weight": 0.5},
-        {"injection": "pseudo_deletion"},
-        {"trigger": BlendTrigger()},
-        {"keep_sensitive": True},
-        {"sensitive_columns": lambda frame: frame["group"]},
         {"sensitive_columns": ["group", "job"]},
+        pytest.param(
+            {"student": "single", "trigger_strength": 0.0}, marks=pytest.mark.slow
+        ),
+        pytest.param({"injection": "pseudo_deletion"}, marks=pytest.mark.slow),
+        pytest.param({"trigger": BlendTrigger()}, marks=pytest.mark.slow),
+        pytest.param({"keep_sensitive": True}, marks=pytest.mark.slow),
+        pytest.param(
+            {"sensitive_columns": lambda frame: frame["group"]}, marks=pytest.mark.slow
+        ),
     ],
     ids=str,
 )

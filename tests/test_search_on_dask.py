@@ -192,6 +192,7 @@ def hoarding_cluster(cluster):
     cluster.amm.start()
 
 
+@pytest.mark.slow
 def test_grid_search_survives_a_killed_worker_if_all_is_scattered(
     hoarding_cluster, tmp_path
 ):
@@ -204,6 +205,7 @@ def test_grid_search_survives_a_killed_worker_if_all_is_scattered(
     assert_same_search(search, local, X)
 
 
+@pytest.mark.slow
 def test_cross_validate_survives_a_killed_worker_if_all_is_scattered(
     hoarding_cluster, tmp_path
 ):
@@ -226,6 +228,7 @@ def test_rows_do_not_travel_with_the_tasks(cluster):
     assert search.n_splits_ == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"processes": True}, {"processes": False}])
 def test_threads_of_one_worker_give_the_bits_of_a_local_search(options):
     X, y = make_rows()
@@ -240,6 +243,7 @@ def test_threads_of_one_worker_give_the_bits_of_a_local_search(options):
     assert_same_search(search, local, X)
 
 
+@pytest.mark.slow
 def test_search_survives_the_loss_of_the_only_worker(tmp_path):
     X, y = make_rows()
     local = make_search(make_deadly(tmp_path, False)).fit(X, y)
@@ -292,6 +296,7 @@ def test_candidates_share_what_each_fold_has_learned(cluster, tmp_path):
     assert_same_search(again, search, X)
 
 
+@pytest.mark.slow
 def test_workers_that_write_to_memory_at_once_do_no_harm(cluster, tmp_path):
     X, y = make_rows()
     notes = tmp_path / "notes"
