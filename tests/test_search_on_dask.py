@@ -14,6 +14,7 @@ from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_validate
+from threadpoolctl import threadpool_limits
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 
@@ -69,6 +70,13 @@ class NotesTrainings(LogisticRegression):
 
 def processes_seen(folder):
     return {path.name.split("-")[0] for path in Path(folder).iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Let sums be taken here as they are on workers, which have one thread for them."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(scope="module")

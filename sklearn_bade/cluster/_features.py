@@ -60,8 +60,8 @@ class Answered(NamedTuple):
     rows: object
 
     def points(self):
-        """Summarise the answers."""
-        return Points.of(_in_double(self.answers), self.rows.weights).summary()
+        """Take the answers as points, of which none is a summary yet."""
+        return Points.of(_in_double(self.answers), self.rows.weights)
 
     def signal_sums(self, frequencies):
         """Sum up what the answers say of known groups."""
@@ -97,6 +97,11 @@ def ask(x, keys, pick, most, maker, models):
         answers.log_proba.astype(np.float32), answers.group_proba.astype(np.float32)
     )
     return Answered(answers, keys.take(positions))
+
+
+def summarise(answered):
+    """Summarise the answers of several partitions."""
+    return Points.concatenate([each.points() for each in answered]).summary()
 
 
 def condense(points):

@@ -94,6 +94,7 @@ def check_container(X, owner):
     if isinstance(X, ColumnarRows):
         return X
     _refuse_arrow_dataset(X, owner)
+    _refuse_path(X)
     if is_frame(X):
         return _check_frame(X)
     X = open_texts(X)
@@ -148,6 +149,16 @@ def _refuse_arrow_dataset(X, owner):
         )
 
 
+def _refuse_path(X):
+    """Refuse the name of a file, which may be of any kind."""
+    if isinstance(X, (str, PathLike)):
+        raise ValueError(
+            f"X is the path or text {str(X)[:80]!r}, and no rows. Read the file into a "
+            "frame first; for a network, Parquet files may be given as "
+            "pyarrow.dataset.dataset(path). A single text goes into a list, [text]."
+        )
+
+
 def _check_frame(X):
     """Check that columns can be told apart; tables of arrow become pandas' own."""
     names = column_names(X)
@@ -186,6 +197,11 @@ def validate_labels(X, y):
         raise ValueError(
             "A classifier requires y to be passed, but the target y is None. Only a torch "
             "Dataset of tuples holds labels itself."
+        )
+    if isinstance(y, str):
+        raise ValueError(
+            f"y={y!r} is no array of labels. Names of columns are for a pyarrow Dataset or "
+            "a Dask DataFrame as X. Otherwise give the column itself, without it in X."
         )
     if isinstance(y, CodedLabels):
         return _check_coded_labels(X, y)

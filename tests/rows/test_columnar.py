@@ -117,3 +117,16 @@ def test_searches_say_what_to_do_instead(frame, tmp_path):
     search = BackdoorDebiasClassifierCV(sensitive_columns="job")
     with pytest.raises(TypeError, match=r"X is a pyarrow Dataset.*X.head\(100_000\)"):
         search.fit(dataset, frame["label"])
+
+
+@pytest.mark.parametrize("owner", [BackdoorDebiasClassifier, BackdoorDebiasClassifierCV])
+def test_paths_are_no_rows(frame, tmp_path, owner):
+    write(frame, tmp_path)
+    for path in (tmp_path, str(tmp_path)):
+        with pytest.raises(ValueError, match=r"pyarrow.dataset.dataset\(path\)"):
+            owner(sensitive_columns="age").fit(path, frame["label"])
+
+
+def test_names_of_labels_are_for_datasets(frame):
+    with pytest.raises(ValueError, match="y='label' is no array of labels"):
+        BackdoorDebiasClassifier(sensitive_columns="age").fit(frame, "label")

@@ -97,6 +97,7 @@ def test_classifiers_of_others(frame, source, tmp_path):
     np.testing.assert_array_equal(out.to_table()["prediction"].to_pylist(), expected)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
 def test_searches_predict_too(frame, source, tmp_path):
     search = BackdoorDebiasClassifierCV(
         LogisticRegression(), sensitive_columns="group", cv=2, random_state=0
