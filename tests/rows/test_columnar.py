@@ -85,9 +85,9 @@ def test_labels_that_no_row_has_any_more_are_no_classes():
 @pytest.mark.parametrize(
     ("y", "weight", "message"),
     [
-        ("lable", None, "'lable' is not a column of X. The columns are"),
+        ("income", None, "'income' is not a column of X. The columns are"),
         (None, None, "y is the name of the column"),
-        ("label", "wieght", "'wieght' is not a column of X"),
+        ("label", "income", "'income' is not a column of X"),
     ],
 )
 def test_names_that_are_wrong(frame, tmp_path, y, weight, message):
