@@ -165,3 +165,47 @@ for clf in (
 def test_other_classifiers_than_nets_need_no_torch():
     """Torch and skorch cannot be imported in this process."""
     subprocess.run([sys.executable, "-W", "error", "-c", WITHOUT_TORCH], check=True)
+
+
+WITHOUT_EXTRAS = """
+import sys
+engines = "accelerate", "dask", "distributed", "pyarrow", "xgboost"
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in engines:
+            raise ImportError(name)
+sys.meta_path.insert(0, Refuse())
+from sklearn.linear_model import LogisticRegression
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade.datasets import make_biased_classification
+from sklearn_bade.scale import predict_parquet
+X, y, _ = make_biased_classification(300, random_state=0)
+settings = {"sensitive_columns": "group", "random_state": 0}
+clf = BackdoorDebiasClassifier(LogisticRegression(), **settings).fit(X, y)
+assert clf.predict(X).shape == (300,)
+search = BackdoorDebiasClassifierCV(
+    LogisticRegression(), trigger_strengths=[1.0], cv=2, max_disparity=1, **settings
+)
+assert search.fit(X, y).predict(X).shape == (300,)
+assert BackdoorDebiasClassifier(**settings).fit(X, y).predict(X).shape == (300,)
+try:
+    predict_parquet(clf, "rows", "predictions")
+except ImportError as error:
+    assert 'pip install "sklearn-bade[distributed]"' in str(error)
+else:
+    raise AssertionError("nothing was said of pyarrow")
+"""
+
+
+def test_one_machine_needs_nothing_of_the_extra_for_several():
+    """Neither Dask nor pyarrow, xgboost or accelerate can be imported in this process."""
+    subprocess.run([sys.executable, "-W", "error", "-c", WITHOUT_EXTRAS], check=True)
+
+
+def test_importing_the_package_imports_no_engine():
+    said = (
+        "import sys, sklearn_bade, sklearn_bade.scale\n"
+        "engines = {'accelerate', 'dask', 'distributed', 'skorch', 'torch', 'xgboost'}\n"
+        "assert not engines & sys.modules.keys(), engines & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", said], check=True)
