@@ -75,6 +75,8 @@ DISTILLATION_SETTINGS = {
 class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta):
     """What this package's classifiers share that are fitted on tables and on datasets."""
 
+    _reads_batches = False  # whether pyarrow Datasets are taken
+
     __metadata_request__score = {"sample_weight": True}
 
     def score(self, X, y, sample_weight=None):

@@ -330,7 +330,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
     (500,)
     """
 
-    _takes_partitions = True
+    _takes_partitions = _reads_batches = True
 
     _parameter_constraints: dict = {
         **BaseDebiasClassifier._parameter_constraints,

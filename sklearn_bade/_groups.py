@@ -13,7 +13,14 @@ from scipy.sparse import issparse
 
 from ._compat import is_tensor, safe_indexing
 from .exceptions import CutGroupsWarning
-from .rows import ColumnarRows, column_names, frame_to_pandas, is_frame, read_all
+from .rows import (
+    ColumnarRows,
+    column_names,
+    frame_to_pandas,
+    is_frame,
+    open_features,
+    read_all,
+)
 from .utils import warn_user
 
 # Where a column must be cut and the user has not said into how many groups: the fewest.
@@ -169,6 +176,7 @@ def sensitive_values(X, columns):
     """Read the values of named columns, or what a callable makes of X; None without."""
     if columns is None:
         return None
+    X = open_features(X)
     if isinstance(X, ColumnarRows):
         return _read_sensitive(X, columns)
     if callable(columns):
@@ -179,10 +187,22 @@ def sensitive_values(X, columns):
 def _read_sensitive(X, columns):
     """Read the sensitive values of rows that are read batch by batch."""
     if callable(columns):
-        parts = [sensitive_table(columns(frame)) for frame in X.frames()]
+        parts = [_call_on_batch(columns, frame) for frame in X.frames()]
         return pd.concat(parts, ignore_index=True)
     positions = locate_sensitive_columns(X, columns)
     return X.read([X.columns[position] for position in positions])
+
+
+def _call_on_batch(function, frame):
+    """Read the sensitive values of some rows, which must not depend on the others."""
+    table, half = sensitive_table(function(frame)), len(frame) // 2
+    if half and not sensitive_table(function(frame[:half])).equals(table[:half]):
+        raise ValueError(
+            "sensitive_columns is a callable that says something else of a row where other "
+            "rows come along, as quantiles and means do. A pyarrow Dataset is read some "
+            "rows at a time: name the column, and give n_bins to have it cut."
+        )
+    return table
 
 
 def sensitive_table(values):

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import make_net, make_shape_matching_net
@@ -13,7 +14,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from skorch import NeuralNetClassifier
 from skorch.dataset import ValidSplit
 
@@ -336,3 +337,20 @@ def test_networks_that_look_ids_up_are_refused(data):
     clf = BackdoorDebiasClassifier(net, sensitive_columns="group")
     with pytest.raises(TypeError, match="looks ids up in an embedding"):
         clf.fit(ds.InMemoryDataset(pa.table(table)), "label")
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        (lambda rows: rows.loc[rows["merit_0"] > 0, ["merit_1"]], "make .* rows of"),
+        (lambda rows: pd.get_dummies(rows["job"]), "columns of one batch of rows"),
+    ],
+)
+def test_steps_that_do_not_go_batch_by_batch_are_refused(data, step, message):
+    X, y = data
+    frame = X.assign(label=y).sort_values("job")
+    given = ds.InMemoryDataset(pa.Table.from_pandas(frame, preserve_index=False))
+    pipeline = make_pipeline(FunctionTransformer(step), make_shape_matching_net())
+    clf = BackdoorDebiasClassifier(pipeline, sensitive_columns="group", random_state=0)
+    with pytest.raises(ValueError, match=message):
+        clf.fit(given, "label")

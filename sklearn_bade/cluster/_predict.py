@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import accuracy_score
 from sklearn.utils.validation import check_is_fitted
 
 from ..rows import as_plain_labels, check_weights
@@ -40,6 +41,8 @@ def score_partitions(debiaser, X, y, sample_weight):
         for part in zip(data.X, data.y, data.weights)
     ]
     right, total = np.sum(dask.compute(*sums), axis=0)
+    if not total:
+        raise ValueError("sample_weight is zero in every row; nothing is left to score.")
     return float(right / total)
 
 
@@ -81,6 +84,11 @@ def _count_right(debiaser, x, y, weights):
         )
     if not len(x):
         return 0.0, 0.0
-    weights = np.ones(len(x)) if weights is None else check_weights(weights)
-    is_right = debiaser.predict(x) == as_plain_labels(y)
-    return float(weights @ is_right), float(weights.sum())
+    if weights is None:
+        weights = np.ones(len(x))
+    check_weights(weights)
+    weights = np.asarray(weights, dtype=float)
+    right = accuracy_score(
+        as_plain_labels(y), debiaser.predict(x), normalize=False, sample_weight=weights
+    )
+    return float(right), float(weights.sum())

@@ -91,7 +91,7 @@ def check_container(X, owner):
     """Check that X holds rows, of whatever type and number of axes."""
     if isinstance(X, dict) and not issparse(X):
         X = pd.DataFrame(X)
-    if isinstance(X, ColumnarRows):
+    if isinstance(X, ColumnarRows) and owner._reads_batches:
         return X
     _refuse_arrow_dataset(X, owner)
     _refuse_path(X)
@@ -141,7 +141,7 @@ def check_container(X, owner):
 
 def _refuse_arrow_dataset(X, owner):
     """Refuse a dataset where everything is read into memory anyway."""
-    if is_arrow_dataset(X):
+    if is_arrow_dataset(X) or isinstance(X, ColumnarRows):
         raise TypeError(
             f"X is a pyarrow Dataset, which {type(owner).__name__} cannot read batch by "
             "batch. BackdoorDebiasClassifier with a network can; otherwise read it into "
@@ -218,8 +218,7 @@ def validate_labels(X, y):
 
 
 def _check_coded_labels(X, y):
-    if (y.codes < 0).any():
-        raise ValueError("y contains NaN, None or NA; leave these rows out.")
+    y.check()
     check_consistent_length(X, y)
     assert_all_finite(y.values, input_name="y")
     check_classification_targets(y.values)

@@ -25,8 +25,14 @@ class CodedLabels:
     def __getitem__(self, positions):
         return replace(self, codes=self.codes[positions])
 
+    def check(self):
+        """Refuse labels that are missing."""
+        if (self.codes < 0).any():
+            raise ValueError("y contains NaN, None or NA; leave these rows out.")
+
     def decode(self):
         """Return the labels themselves."""
+        self.check()
         return self.values[self.codes]
 
 
@@ -60,25 +66,28 @@ class ColumnarRows:
         return self._schema(self.columns).empty_table().to_pandas()
 
     def read(self, columns):
-        """Read some columns as a whole: a pandas frame with categories for text."""
+        """Read some columns as a whole: a pandas frame with categories for text.
+
+        Columns that are dictionaries already keep the order of theirs, as in pandas.
+        """
         import pyarrow as pa
 
         pieces = [_encode_texts(table) for table in self.tables(columns)]
         table = pa.concat_tables(pieces).unify_dictionaries()
         frame = table.to_pandas(self_destruct=True, split_blocks=True)
-        for name, column in frame.items():
-            if isinstance(column.dtype, pd.CategoricalDtype):
-                frame[name] = column.cat.set_categories(sorted(column.cat.categories))
+        for name in columns:
+            if _is_text(self.dataset.schema.field(name).type):
+                categories = sorted(frame[name].cat.categories)
+                frame[name] = frame[name].cat.set_categories(categories)
         return frame
 
     def read_labels(self, column):
         """Read a column as labels."""
         import pyarrow as pa
 
-        encoded = [table[column].dictionary_encode() for table in self.tables([column])]
+        encoded = [_encode_labels(table[column]) for table in self.tables([column])]
         chunks = [chunk for piece in encoded for chunk in piece.chunks]
-        column = pa.chunked_array(chunks).unify_dictionaries()
-        coded = column.to_pandas().cat
+        coded = pa.chunked_array(chunks).unify_dictionaries().to_pandas().cat
         values = np.asarray(coded.categories.tolist())
         return CodedLabels(coded.codes.to_numpy(), values)
 
@@ -124,7 +133,7 @@ class ColumnarRows:
             columns=list(columns), batch_size=BATCH_ROWS, **options
         ):
             start, stop = stop, stop + batch.num_rows
-            table = pa.Table.from_batches([batch])
+            table = _without_views(pa.Table.from_batches([batch]))
             if self.kept is not None:
                 table = table.filter(pa.array(self.kept[start:stop]))
             if table.num_rows:
@@ -193,11 +202,54 @@ def _open(dataset):
     return ColumnarRows(dataset, names, n_rows)
 
 
+def _is_text(kind):
+    from pyarrow.types import is_large_string, is_string, is_string_view
+
+    return is_string(kind) or is_large_string(kind) or is_string_view(kind)
+
+
+def _without_views(table):
+    """Cast text of arrow's newest kind to the usual one: it cannot be selected from."""
+    import pyarrow as pa
+
+    usual = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
+    fields = [field.with_type(usual.get(field.type, field.type)) for field in table.schema]
+    return table.cast(pa.schema(fields))
+
+
 def _encode_texts(table):
     """Turn columns of text into categories, which take less memory."""
-    from pyarrow.types import is_large_string, is_string
-
     for i, field in enumerate(table.schema):
-        if is_string(field.type) or is_large_string(field.type):
-            table = table.set_column(i, field.name, table[i].dictionary_encode())
+        column = _with_nulls_outside(table[i])
+        if _is_text(field.type):
+            column = column.dictionary_encode()
+        table = table.set_column(i, field.name, column)
     return table
+
+
+def _encode_labels(column):
+    """Turn any column into categories; what is no number is missing."""
+    import pyarrow as pa
+    from pyarrow import compute, types
+
+    if types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if types.is_null(column.type):
+        column = column.cast(pa.string())
+    if types.is_float16(column.type):
+        column = column.cast(pa.float32())
+    if types.is_floating(column.type):
+        missing = pa.scalar(None, column.type)
+        column = compute.if_else(compute.is_nan(column), missing, column)
+    return column.dictionary_encode()
+
+
+def _with_nulls_outside(column):
+    """Take a dictionary apart that has a missing value, as such cannot be put together."""
+    from pyarrow.types import is_dictionary
+
+    if not is_dictionary(column.type):
+        return column
+    if not any(chunk.dictionary.null_count for chunk in column.chunks):
+        return column
+    return column.cast(column.type.value_type).dictionary_encode()

@@ -190,6 +190,13 @@ class RowWriter:
         paths = [self.folder.path / f"X-{part}.bin" for part in range(self.n_parts)]
         self.files = [path.open("wb") for path in paths]
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for file in self.files:
+            file.close()
+
     def write(self, rows):
         """Write some rows."""
         parts = self.rng.randint(self.n_parts, size=len(rows)).astype(np.int16)
@@ -198,10 +205,21 @@ class RowWriter:
         for part in np.unique(parts):
             np.ascontiguousarray(rows[parts == part], self.dtype).tofile(self.files[part])
 
+    def _check_disk(self):
+        """Refuse files that are shorter than what was written, as on a full disk."""
+        wanted = self.n_written * int(np.prod(self.row_shape)) * self.dtype.itemsize
+        found = sum(Path(file.name).stat().st_size for file in self.files)
+        if found != wanted:
+            raise OSError(
+                f"Of {wanted} bytes of features, {found} are in {self.folder.path}. Is "
+                "the disk full? Name a folder with more room in the environment variable "
+                "TMPDIR."
+            )
+
     def close(self):
         """Return what was written, and the position that each row of it had before."""
-        for file in self.files:
-            file.close()
+        self.__exit__()
+        self._check_disk()
         n_rows = len(self.dealt)
         order = np.empty(n_rows, np.int32 if n_rows < 2**31 else np.int64)
         starts = [0]

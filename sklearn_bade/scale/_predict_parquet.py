@@ -56,6 +56,9 @@ def predict_parquet(
     ImportError
         If pyarrow is missing; the extra "distributed" brings it.
 
+    TypeError
+        If the estimator is no classifier, or has no probabilities where these are wanted.
+
     ValueError
         If a column is missing, `destination` holds files already, or the estimator has a
         `selection_rate`, which is about all rows at once.
@@ -81,6 +84,7 @@ def predict_parquet(
     ['number', 'prediction', 'probability_0', 'probability_1']
     """
     check_is_fitted(estimator)
+    _check_classifier(estimator, probabilities)
     if getattr(estimator, "selection_rate", None) is not None:
         raise ValueError(
             f"selection_rate={estimator.selection_rate!r} selects among all rows, and "
@@ -100,6 +104,19 @@ def predict_parquet(
     return out.dataset()
 
 
+def _check_classifier(estimator, probabilities):
+    if not hasattr(estimator, "classes_"):
+        raise TypeError(
+            f"estimator is a {type(estimator).__name__}, which has no classes_. Give a "
+            "fitted classifier."
+        )
+    if probabilities and not hasattr(estimator, "predict_proba"):
+        raise TypeError(
+            f"A {type(estimator).__name__} has no predict_proba. Give "
+            "probabilities=False to have its labels alone."
+        )
+
+
 def _open_source(source):
     try:
         from pyarrow import dataset
@@ -117,7 +134,7 @@ def _choose_columns(estimator, rows, keep):
     """Find the columns that are written, and those that the estimator gets."""
     if isinstance(keep, str):
         raise ValueError(f"keep must be a list of columns, got {keep!r}.")
-    keep, known = list(keep), getattr(estimator, "feature_names_in_", None)
+    keep, known = list(dict.fromkeys(keep)), getattr(estimator, "feature_names_in_", None)
     missing = [name for name in keep if name not in rows.columns]
     if missing:
         raise ValueError(

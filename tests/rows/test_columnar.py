@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
+from sklearn_bade._groups import sensitive_values
 from sklearn_bade.rows import CodedLabels, _columnar, encode_labels, open_columns
 
 pa = pytest.importorskip("pyarrow", reason="Parquet needs the extra 'distributed'")
@@ -130,3 +132,54 @@ def test_paths_are_no_rows(frame, tmp_path, owner):
 def test_names_of_labels_are_for_datasets(frame):
     with pytest.raises(ValueError, match="y='label' is no array of labels"):
         BackdoorDebiasClassifier(sensitive_columns="age").fit(frame, "label")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pa.array([None, "a", "b"] * 20),
+        pa.array([float("nan"), 0.0, 1.0] * 20),
+        pa.nulls(60),
+        pa.DictionaryArray.from_arrays(pa.array([0, 1, 2] * 20), ["a", "b", None]),
+    ],
+    ids=["null", "nan", "nothing", "null in a dictionary"],
+)
+def test_labels_that_are_missing_in_any_way(labels):
+    dataset = ds.InMemoryDataset(pa.table({"x": range(60), "label": labels}))
+    clf = BackdoorDebiasClassifier(sensitive_columns="x")
+    with pytest.raises(ValueError, match="y contains NaN"):
+        clf.fit(dataset, "label")
+
+
+def test_missing_labels_are_not_scored(frame, tmp_path):
+    X = frame[["x", "age"]].assign(group=np.where(frame["age"] > 50, "old", "young"))
+    clf = BackdoorDebiasClassifier(
+        LogisticRegression(), sensitive_columns="group", trigger_strength=0, random_state=0
+    ).fit(X, frame["label"])
+    rows = X.assign(label=frame["label"].where(frame["age"] > 30))
+    with pytest.raises(ValueError, match="y contains NaN"):
+        clf.score(write(rows, tmp_path), "label")
+
+
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.int8(), pa.string_view()])
+def test_labels_of_any_type(kind):
+    labels = pa.array([0, 1] * 30).cast(pa.float32()).cast(kind, safe=False)
+    dataset = ds.InMemoryDataset(pa.table({"x": range(60), "label": labels}))
+    X, y, _ = open_columns(dataset, "label")
+    assert y.codes.tolist() == [0, 1] * 30
+    assert X.take(np.arange(3)).read_rows()["x"].tolist() == [0, 1, 2]
+
+
+def test_categories_keep_their_order_as_in_memory(frame):
+    ages = pd.cut(frame["age"], [0, 30, 50, 90], labels=["young", "middle", "aged"])
+    table = pa.Table.from_pandas(frame.assign(ages=ages), preserve_index=False)
+    X, _, _ = open_columns(ds.InMemoryDataset(table), "label")
+    assert list(X.read(["ages"])["ages"].cat.categories) == ["young", "middle", "aged"]
+
+
+def test_callables_that_look_at_other_rows_are_refused(frame, tmp_path):
+    X, _, _ = open_columns(write(frame, tmp_path), "label")
+    by_row = sensitive_values(X, lambda rows: rows["age"] > 40)
+    np.testing.assert_array_equal(by_row.iloc[:, 0], frame["age"] > 40)
+    with pytest.raises(ValueError, match="says something else of a row"):
+        sensitive_values(X, lambda rows: rows["age"] > rows["age"].median())

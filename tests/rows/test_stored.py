@@ -100,3 +100,11 @@ def test_the_folder_goes_with_the_last_rows(stored):
     gc.collect()
     assert not other.exists()
     assert some[0].shape == (3,)
+
+
+def test_a_full_disk_is_noticed():
+    writer = RowWriter(10, (2,), np.float32, np.random.RandomState(0))
+    writer.write(np.ones((10, 2)))
+    writer.files[0].truncate(16)  # as far as the disk had room
+    with pytest.raises(OSError, match=r"Of 80 bytes of features, .* TMPDIR"):
+        writer.close()

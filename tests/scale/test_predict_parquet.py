@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.svm import LinearSVC
 
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.rows import _columnar
@@ -153,3 +154,18 @@ def test_selections_are_refused(frame, source, tmp_path):
     ).fit(frame[["x", "z", "group"]], frame["label"])
     with pytest.raises(ValueError, match=r"selection_rate=0.2 selects among all rows"):
         predict_parquet(clf, source, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "message"),
+    [
+        (LinearSVC(), "LinearSVC has no predict_proba. Give probabilities=False"),
+        (LinearRegression(), "LinearRegression, which has no classes_"),
+    ],
+)
+def test_what_is_no_classifier_with_probabilities(
+    frame, source, tmp_path, estimator, message
+):
+    estimator.fit(frame[["x", "z"]], frame["label"] == "yes")
+    with pytest.raises(TypeError, match=message):
+        predict_parquet(estimator, source, tmp_path / "out")
