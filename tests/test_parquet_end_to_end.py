@@ -194,7 +194,9 @@ def test_rows_of_weight_zero_are_left_out(data, dataset):
         pytest.param({"trigger": BlendTrigger()}, marks=pytest.mark.slow),
         pytest.param({"keep_sensitive": True}, marks=pytest.mark.slow),
         pytest.param(
-            {"sensitive_columns": lambda frame: frame["group"]}, marks=pytest.mark.slow
+            {"sensitive_columns": lambda frame: frame["group"]},
+            marks=pytest.mark.slow,
+            id="callable",
         ),
     ],
     ids=str,
@@ -345,6 +347,7 @@ def test_networks_that_look_ids_up_are_refused(data):
         (lambda rows: rows.loc[rows["merit_0"] > 0, ["merit_1"]], "make .* rows of"),
         (lambda rows: pd.get_dummies(rows["job"]), "columns of one batch of rows"),
     ],
+    ids=["rows", "columns"],
 )
 def test_steps_that_do_not_go_batch_by_batch_are_refused(data, step, message):
     X, y = data
