@@ -209,12 +209,15 @@ def _is_text(kind):
 
 
 def _without_views(table):
-    """Cast text of arrow's newest kind to the usual one: it cannot be selected from."""
+    """Turn text of arrow's newest kind into the usual one: it cannot be selected from."""
     import pyarrow as pa
 
     usual = {pa.string_view(): pa.large_string(), pa.binary_view(): pa.large_binary()}
-    fields = [field.with_type(usual.get(field.type, field.type)) for field in table.schema]
-    return table.cast(pa.schema(fields))
+    for i, field in enumerate(table.schema):
+        if field.type in usual:  # older versions know no cast
+            values = pa.array(table[i].to_pylist(), usual[field.type])
+            table = table.set_column(i, field.name, values)
+    return table
 
 
 def _encode_texts(table):

@@ -161,13 +161,24 @@ def test_missing_labels_are_not_scored(frame, tmp_path):
         clf.score(write(rows, tmp_path), "label")
 
 
-@pytest.mark.parametrize("kind", [pa.float16(), pa.float32(), pa.int8(), pa.string_view()])
+@pytest.mark.parametrize("kind", ["halffloat", "float32", "int8", "string_view", "bool"])
 def test_labels_of_any_type(kind):
-    labels = pa.array([0, 1] * 30).cast(pa.float32()).cast(kind, safe=False)
+    given = {"string_view": ["0", "1"], "bool": [False, True]}.get(kind, [0, 1])
+    given = np.array(given * 30, dtype="float16" if kind == "halffloat" else None)
+    labels = pa.array(given if kind == "halffloat" else given.tolist(), type=kind)
     dataset = ds.InMemoryDataset(pa.table({"x": range(60), "label": labels}))
     X, y, _ = open_columns(dataset, "label")
     assert y.codes.tolist() == [0, 1] * 30
-    assert X.take(np.arange(3)).read_rows()["x"].tolist() == [0, 1, 2]
+    rows = X.select(["x"]).take(np.arange(3)).read_rows()
+    assert rows["x"].tolist() == [0, 1, 2]
+
+
+def test_text_of_the_newest_kind_is_selected_from():
+    texts = pa.array(["a", None, "b"], type=pa.string_view())
+    dataset = ds.InMemoryDataset(pa.table({"text": texts, "label": [0, 1, 1]}))
+    X, _, _ = open_columns(dataset, "label")
+    assert X.take(np.array([1, 2])).read_rows()["text"].tolist()[1] == "b"
+    assert list(X.read(["text"])["text"].cat.categories) == ["a", "b"]
 
 
 def test_categories_keep_their_order_as_in_memory(frame):
