@@ -94,8 +94,8 @@ class BaseClassifier(PredictByProbabilityMixin, BaseEstimator, metaclass=ABCMeta
             each. A string names a column of a pyarrow Dataset or Dask DataFrame, as in
             `fit`.
 
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+        sample_weight : array-like of shape (n_samples,) or str, default=None
+            Weights of the rows, or the name of their column, as in `fit`.
 
         Returns
         -------

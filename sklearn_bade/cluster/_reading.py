@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from .._groups import (
     UNKNOWN_GROUP,
     Groups,
+    call_on_part,
     combine_columns,
     sensitive_table,
     sensitive_values,
@@ -110,9 +111,11 @@ def _read(x, y, sensitive, weights, index, columns):
     with warnings.catch_warnings():  # partitions often number their rows from 0
         warnings.simplefilter("ignore", RowOrderWarning)
         check_same_order(X=x, y=y, sensitive_features=sensitive, sample_weight=weights)
-    table = sensitive_table(
-        sensitive_values(x, columns) if sensitive is None else sensitive
-    )
+    if sensitive is None and callable(columns):
+        table = call_on_part(columns, x)
+    else:
+        given = sensitive_values(x, columns) if sensitive is None else sensitive
+        table = sensitive_table(given)
     if weights is not None:
         weights = weights.to_numpy(dtype=float, na_value=np.nan)
     return as_plain_labels(y), table, weights

@@ -56,9 +56,9 @@ class ColumnarRows:
         """Numbers of rows and columns."""
         return self.n_rows, len(self.columns)
 
-    def frames(self, columns=None):
-        """Read all rows in their order, as pandas frames of some columns each."""
-        for table in self.tables(self.columns if columns is None else columns):
+    def frames(self):
+        """Read all rows in their order, as pandas frames of some rows each."""
+        for table in self.tables(self.columns):
             yield table.to_pandas()
 
     def example(self):

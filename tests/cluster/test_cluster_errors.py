@@ -197,3 +197,14 @@ def test_what_is_missing_is_named(what, said):
     command = [sys.executable, "-c", WITHOUT, what]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert said in done.stdout
+
+
+def test_callables_that_look_at_other_rows_are_refused(client):
+    X, y, _ = make_biased_classification(300, random_state=0)
+    rows = dd.from_pandas(X.drop(columns="group").assign(label=y), npartitions=2)
+    debiaser = BackdoorDebiasClassifier(
+        DaskXGBClassifier(n_estimators=3),
+        sensitive_columns=lambda part: part["merit_0"] > part["merit_0"].median(),
+    )
+    with pytest.raises(ValueError, match="says something else of a row"):
+        debiaser.fit(rows, "label")

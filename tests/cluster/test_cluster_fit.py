@@ -343,11 +343,12 @@ def test_faint_signals_and_triggers_are_noticed():
 
 @pytest.mark.slow
 def test_a_second_fit_finds_what_the_first_has_found(frame, fitted):
-    again = on_cluster(frame)
     X = frame.drop(columns="label")
-    np.testing.assert_array_equal(again.injection_rates_, fitted.injection_rates_)
-    # xgboost's trees depend on which partitions have come to lie on which worker.
-    assert np.mean(again.predict(X) == fitted.predict(X)) > 0.9
+    rates = on_cluster(frame).injection_rates_
+    np.testing.assert_array_equal(rates, fitted.injection_rates_)
+    # Of several partitions, xgboost's trees depend on which worker has come to hold which.
+    one, other = (on_cluster(frame, npartitions=1).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
 
 
 SINGLE = {

@@ -192,5 +192,9 @@ def test_callables_that_look_at_other_rows_are_refused(frame, tmp_path):
     X, _, _ = open_columns(write(frame, tmp_path), "label")
     by_row = sensitive_values(X, lambda rows: rows["age"] > 40)
     np.testing.assert_array_equal(by_row.iloc[:, 0], frame["age"] > 40)
+    is_far = frame["x"] > 2  # so few that a part may hold none, and be of another type
+    found = sensitive_values(X, lambda rows: (rows["x"] > 0).mask(rows["x"] > 2, None))
+    np.testing.assert_array_equal(found.iloc[:, 0].isna(), is_far)
+    assert 0 < is_far.sum() < 10
     with pytest.raises(ValueError, match="says something else of a row"):
         sensitive_values(X, lambda rows: rows["age"] > rows["age"].median())
