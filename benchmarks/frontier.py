@@ -43,7 +43,7 @@ def make_thin_files(seed):
     """Make gaps of opposite sign where features do not tell the group.
 
     Among thin files, most of the deserving belong to A, and most of the others to B; see
-    docs/choosing.rst.
+    docs/guide/choosing.rst.
     """
     rng = np.random.default_rng(seed)
     thin = rng.uniform(size=N_GENERATED) < 0.35
