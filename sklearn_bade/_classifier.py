@@ -272,9 +272,9 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         The debiased model. It takes X without the sensitive columns. Of a path, its parts
         are ``student_.base``, a fitted classifier, and ``student_.cells``, whose input
         ``student_.transform`` makes and ``student_.get_feature_names_out`` names, see
-        :doc:`/explaining`; it predicts the user's labels. A single one is a classifier, or
-        a Pipeline that ends in one, and predicts class codes, the positions of labels in
-        `classes_`.
+        :doc:`/guide/explaining`; it predicts the user's labels. A single one is a
+        classifier, or a Pipeline that ends in one, and predicts class codes, the positions
+        of labels in `classes_`.
 
     teacher_ : estimator object
         The backdoored classifier, on preprocessed and stamped rows. Only if
@@ -410,7 +410,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             Dataset, such as a folder of Parquet files, is read batch by batch for a
             network, and features wait in a temporary folder. The partitions of a Dask
             DataFrame stay on their cluster; what else is given are then Dask collections
-            with the same partitions. See :doc:`/scale`.
+            with the same partitions. See :doc:`/guide/scale`.
 
         y : array-like or SliceDataset of shape (n_samples,), str or None
             Class labels of any type. None, for a torch Dataset of tuples, takes the

@@ -131,7 +131,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
         rates that the disparity compares, p >= .002); else the greatest accuracy minus
         expected disparity, of candidates that cost at most two points of accuracy and keep
         .6 of the recall of each class, both compared with strength 0. See
-        :doc:`/choosing`.
+        :doc:`/guide/choosing`.
 
     confidence : float, default=None
         If given, such as 0.95, `max_disparity` is kept with that confidence: a third of the

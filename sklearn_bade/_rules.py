@@ -14,8 +14,8 @@ from ._verdict import least_disparate
 from .exceptions import CostlyGapWarning, FewRowsWarning, UnreachedBoundWarning
 from .utils import warn_user
 
-# Settled on training rows alone (docs/guide/choosing.rst): the gap of strength 0 is left alone
-# unless chance would make it as great less often than that.
+# Settled on training rows alone (docs/guide/choosing.rst): the gap of strength 0 is left
+# alone unless chance would make it as great less often than that.
 LEAST_P_VALUE = 0.002
 # Points of accuracy, and of the expected disparity, are worth the same.
 DISPARITY_WEIGHT = 1.0

@@ -14,6 +14,7 @@ from sklearn.metrics import get_scorer
 from ._outcomes import DISPARITIES, Outcomes, used_folds
 from ._reversal import given_class_rates
 from .exceptions import (
+    InfrequentColumnWarning,
     UndefinedDisparityWarning,
     UnweightedDisparityWarning,
     UselessDisparityWarning,
@@ -132,7 +133,9 @@ def predict_fold(material, number, seeds):
     start = time.perf_counter()
     search, hidden_columns = material.search, material.hidden_columns
     train, test = (material.rows.take(part) for part in material.folds[number])
-    student, _, _ = search._make_learners(train, hidden_columns, seeds[0])
+    with warnings.catch_warnings():  # said once already, of all rows
+        warnings.simplefilter("ignore", InfrequentColumnWarning)
+        student, _, _ = search._make_learners(train, hidden_columns, seeds[0])
     parts = learn_parts(
         student, seed=seeds[2], memory=search.memory, on_epoch=lambda stage: None
     )

@@ -79,7 +79,7 @@ def make_rows(n_samples=200, n_features=3, n_classes=2, n_groups=2, seed=0):
 
 
 def make_opposite_gaps(n_samples, seed):
-    """Make a problem whose gaps have opposite signs; docs/guide/choosing.rst tells the story."""
+    """Make a problem whose gaps have opposite signs; see docs/guide/choosing.rst."""
     rng = np.random.RandomState(seed)
     thin = rng.uniform(size=n_samples) < 0.35
     y = (rng.uniform(size=n_samples) < np.where(thin, 0.6, 0.4)).astype(int)

@@ -28,6 +28,7 @@ from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.exceptions import (
     FaintSignalWarning,
     FewRowsWarning,
+    InfrequentColumnWarning,
     UndefinedDisparityWarning,
     UnreachedBoundWarning,
     UnweightedDisparityWarning,
@@ -625,6 +626,20 @@ class TestBadInput:
         X, y, _ = make_rows()
         with pytest.raises(ValueError, match=r"sensitive_features=\.\.\."):
             search().fit(X, y)
+
+
+def test_identifiers_are_named_once_and_not_by_each_fold():
+    X, y, _ = make_biased_classification(300, random_state=0)
+    X["number"] = [f"A{i:04d}" for i in range(len(X))]
+    search = BackdoorDebiasClassifierCV(
+        sensitive_columns="group", trigger_strengths=[0, 1], cv=2, random_state=0
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(X, y)
+    named = [each for each in caught if each.category is InfrequentColumnWarning]
+    assert len(named) == 1
+    assert "number" in str(named[0].message)
 
 
 def test_unused_splitters_are_accepted():
