@@ -37,6 +37,8 @@ extensions = [
 ]
 exclude_patterns = ["_build", "auto_examples/*.ipynb"]
 templates_path = ["_templates"]
+default_role = "literal"  # single backquotes are names of parameters
+toc_object_entries_show_parents = "hide"
 
 autosummary_generate = True
 numpydoc_show_class_members = False
