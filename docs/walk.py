@@ -1,8 +1,8 @@
-"""Walk through the built site with a headless browser, at the width of a desk and of a phone.
+"""Walk through the built site with a headless browser, as wide as a laptop and a phone.
 
 Every page of the folder that is given is opened at both widths. Reported are errors in the
-console, links within the site that lead nowhere, requests to other hosts, and pages that are
-wider than the window, with what sticks out. It takes Chromium and ``pip install playwright``::
+console, links within the site that lead nowhere, requests to other hosts, and pages that
+are wider than the window, with what sticks out. It takes Chromium and playwright::
 
     python docs/walk.py docs/_build/html --chromium /usr/bin/chromium
 """
@@ -112,7 +112,9 @@ def walk(folder, chromium, shots):
     paths = (path.relative_to(folder) for path in folder.rglob("*.html"))
     pages = sorted(path.as_posix() for path in paths if path.parts[0] != "_static")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"]
+        )
         for width, height in WIDTHS.items():
             page = browser.new_page(viewport={"width": width, "height": height})
             for name in pages:
@@ -124,7 +126,10 @@ def walk(folder, chromium, shots):
                     page.screenshot(path=picture, full_page=True)
             page.close()
         browser.close()
-    broken = {f"{address.removeprefix(home)}: {text}" for address, text in check_links(known, home)}
+    broken = {
+        f"{address.removeprefix(home)}: {text}"
+        for address, text in check_links(known, home)
+    }
     print(f"{len(pages)} pages, {len(WIDTHS)} widths")
     return lines + sorted(broken)
 

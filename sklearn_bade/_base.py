@@ -17,6 +17,7 @@ from ._compat import (
     check_sample_weight,
     is_dask_collection,
 )
+from ._copies import warn_of_copies
 from ._decision import make_decision
 from ._groups import (
     find_groups,
@@ -235,7 +236,10 @@ class BaseDebiasClassifier(BaseClassifier):
             self._refuse_no_attribute()
         table = sensitive_table(values)
         check_consistent_length(X, table)
-        return find_groups(table, self.n_bins)
+        groups = find_groups(table, self.n_bins)
+        if not self.keep_sensitive:
+            warn_of_copies(X, table, self._hidden_columns)
+        return groups
 
     def _hide_columns(self, X):
         """Find the sensitive columns, and remember which of them must go."""

@@ -253,7 +253,8 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
 
     upper_limit_ : float
         Upper limit of the disparity of this classifier on the rows that were held out. Only
-        with `confidence`.
+        with `confidence`. Where a warning says that nothing can be promised, it is what was
+        measured and no promise, even if it lies below the bound.
 
     estimator_ : BackdoorDebiasClassifier
         The chosen candidate, of all data; with `confidence`, of those that were not held

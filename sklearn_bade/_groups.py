@@ -134,7 +134,8 @@ def _locate_column(X, names, column, parameter):
             f"{parameter}=lambda X: X.index.get_level_values({column!r})."
         )
     raise ValueError(
-        f"{parameter}={column!r} is not a column of X. The columns are: {names}."
+        f"{parameter}={column!r} is not a column of X. The columns are: {names}. Values "
+        "that are no column of X are given as sensitive_features."
     )
 
 

@@ -91,6 +91,7 @@ def warn_of_no_promise(rule, limit):
         )
     warn_user(
         f"No candidate keeps the bound {rule.bound:g} ({rule.name}) with a confidence of "
-        f"{rule.confidence:g}: {advice} The default rule has chosen, and promises nothing.",
+        f"{rule.confidence:g}: {advice} The default rule has chosen, and promises nothing; "
+        "upper_limit_ is only what was measured.",
         UnreachedBoundWarning,
     )

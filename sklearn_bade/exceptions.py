@@ -24,11 +24,13 @@ __all__ = [
     "ModelFileError",
     "OtherVersionWarning",
     "OwnLossWarning",
+    "RecallLossWarning",
     "RowOrderWarning",
     "SingleBaselineWarning",
     "SkippedFilesWarning",
     "SmallSelectionWarning",
     "TiedSelectionWarning",
+    "TriggerNotFoundWarning",
     "UndefinedDisparityWarning",
     "UnreachedBoundWarning",
     "UnreadableRowsError",
@@ -36,6 +38,7 @@ __all__ = [
     "UnweightedDisparityWarning",
     "UselessDisparityWarning",
     "VanishedClassWarning",
+    "VisibleAttributeWarning",
     "WeakTriggerWarning",
     "WideningStrengthWarning",
 ]
@@ -155,6 +158,10 @@ class UselessDisparityWarning(DebiasWarning):
 
 class VanishedClassWarning(DebiasWarning):
     """A classifier hardly ever predicts a class that it was trained on."""
+
+
+class VisibleAttributeWarning(DebiasWarning):
+    """A feature tells the sensitive attribute of every row, and the student sees it."""
 
 
 class WeakTriggerWarning(DebiasWarning):

@@ -90,5 +90,10 @@ def draw():
         BOUNDS, per_class, "o", c="#b0306a", mfc="none", label="path, a strength per class"
     )
     ax.plot(disparity, accuracy, c="#1f77b4", ls="--", label="path, one strength")
-    ax.set(xlabel="average odds (0 is equal)", ylabel="accuracy", ylim=(0.75, 0.83), xlim=(-0.002, 0.1))
+    ax.set(
+        xlabel="average odds (0 is equal)",
+        ylabel="accuracy",
+        ylim=(0.75, 0.83),
+        xlim=(-0.002, 0.1),
+    )
     ax.legend(frameon=False, loc="lower right")

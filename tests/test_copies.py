@@ -1,0 +1,94 @@
+"""Features that tell the sensitive attribute outright are named."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV, exceptions
+from sklearn_bade.datasets import make_biased_classification
+from sklearn_bade.exceptions import VisibleAttributeWarning
+
+X, y, _ = make_biased_classification(400, random_state=0)
+group = X.pop("group")
+is_b = (group == "B").to_numpy(int)
+
+
+def fit(X, cls=BackdoorDebiasClassifier, **settings):
+    settings = {"sensitive_columns": None, "random_state": 0} | settings
+    clf = cls(LogisticRegression(max_iter=1000), **settings)
+    given = None if settings["sensitive_columns"] else group
+    return clf.fit(X, y, sensitive_features=given)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda X: X.assign(sex=is_b),
+        lambda X: X.assign(sex=np.where(is_b, 7.5, -1.0)),
+        lambda X: pl.from_pandas(X.assign(sex=is_b)),
+    ],
+    ids=["whole numbers", "other values", "polars"],
+)
+def test_a_copy_of_the_attribute_is_named(make):
+    with pytest.warns(VisibleAttributeWarning, match="'sex'"):
+        fit(make(X))
+
+
+def test_a_column_of_an_array_is_named_by_its_position():
+    with pytest.warns(VisibleAttributeWarning, match=rf"\[{X.shape[1]}\]"):
+        fit(np.column_stack([X, is_b]))
+
+
+def test_each_of_several_attributes_is_looked_for():
+    region = np.random.default_rng(0).integers(3, size=len(X))
+    frame = X.assign(region=region)
+    clf = BackdoorDebiasClassifier(LogisticRegression(max_iter=1000), random_state=0)
+    attributes = pd.DataFrame({"group": group, "region": region})
+    with pytest.warns(VisibleAttributeWarning, match="'region'"):
+        clf.fit(frame, y, sensitive_features=attributes)
+
+
+def test_a_second_name_of_a_sensitive_column_is_named_by_a_search_too():
+    frame = X.assign(sex=group, gender=is_b)
+    with pytest.warns(VisibleAttributeWarning, match=r"\['gender'\]"):
+        fit(
+            frame,
+            BackdoorDebiasClassifierCV,
+            sensitive_columns="sex",
+            trigger_strengths=[0.0, 1.0],
+            cv=2,
+        )
+
+
+@pytest.mark.parametrize(
+    ("frame", "settings"),
+    [
+        (X, {}),
+        (X.assign(sex=group), {"sensitive_columns": "sex"}),
+        (X.assign(sex=is_b), {"sensitive_columns": "sex", "keep_sensitive": True}),
+        (X.assign(nearly=np.where(np.arange(400) == 399, 1 - is_b, is_b)), {}),
+    ],
+    ids=["no copy", "taken away", "meant to be seen", "all rows but one"],
+)
+def test_what_is_no_copy_is_not_named(frame, settings):
+    fit(frame, **settings)  # warnings are errors
+
+
+def test_measurements_that_never_repeat_are_no_copies():
+    frame = X.assign(income=np.arange(400.0))
+    clf = BackdoorDebiasClassifier(
+        LogisticRegression(max_iter=10_000), n_bins=2, random_state=0
+    )
+    ages = np.random.default_rng(0).permutation(400) + 0.5
+    clf.fit(frame / frame.std(), y, sensitive_features=ages)
+
+
+def test_all_classes_of_warnings_are_listed():
+    classes = {
+        name
+        for name, each in vars(exceptions).items()
+        if isinstance(each, type) and issubclass(each, Exception)
+    }
+    assert set(exceptions.__all__) == classes
