@@ -80,8 +80,8 @@ searches = {
     for attribute in ("sex", "race")
 }
 for attribute, search in searches.items():
-    chosen = search.best_params_
-    print(f"{attribute}: strength {chosen['trigger_strength']}, base rate {chosen['base_rate']}")
+    print(f"{attribute}: strength {search.best_strength_}", end=", ")
+    print(f"base rate {search.best_params_['base_rate']}")
 
 # %%
 # On the test rows
@@ -115,8 +115,8 @@ pd.DataFrame(table).T.round(3)
 # The rates behind it, before (hollow) and after (filled), with 95% intervals. On Adult, the
 # gap by sex closes from above: fewer men are taken to earn so much, and not more women.
 # Whoever wants to lift the lower group instead asks for a floor, see :doc:`plot_promise`.
-# By race, groups differ in size, and so do their intervals: a few hundred people decide what
-# is known of the smaller one.
+# By race, groups differ in size, and so do their intervals: a few hundred people decide
+# what is known of the smaller one.
 
 for attribute, search in searches.items():
     models = {"strength 0": search.with_strength(0), "chosen": search}
@@ -127,10 +127,10 @@ for attribute, search in searches.items():
 # %%
 # What each strength would have done
 # ----------------------------------
-# The curve is drawn on the test rows, where nothing was chosen. It shows what fairness costs
-# on this table, and that more strength is not more fairness: beyond some point, the gap
-# opens again on the other side. The first step away from strength 0 is a wide one where the
-# search has also chosen to decide less often for the rarer class, its base rate above.
+# The curve is drawn on the test rows, where nothing was chosen. It shows what fairness
+# costs on this table, and that more strength is not more fairness: beyond some point, the
+# gap opens again on the other side. The first step away from strength 0 is a wide one where
+# the search has also chosen to decide less often for the rarer class, its base rate above.
 
 display = StrengthPathDisplay.from_estimator(
     searches["sex"], X_test, y_test, strengths=[0, 0.1, 0.2, 0.3, 0.4, 0.5, 1, 1.5, 2]

@@ -98,10 +98,11 @@ table.round(3)
 # %%
 # The picture
 # -----------
-# To the left is fairer, above is more accurate, and lines join neighbouring settings. By the
-# records, the path and the exponentiated gradient lie on one curve for most of the way.
-# Narrower gaps than a path of one strength has are reached by fairlearn's two, at a price; widest of all
-# is the reach of the threshold optimizer, the only one that is told the group.
+# To the left is fairer, above is more accurate, and lines join neighbouring settings. By
+# the records, the path and the exponentiated gradient lie on one curve for most of the way.
+# Narrower gaps than a path of one strength has are reached by fairlearn's two, at a price;
+# widest of all is the reach of the threshold optimizer, the only one that is told the
+# group.
 
 styles = {
     "path": ("#009E73", "o"),

@@ -116,4 +116,6 @@ with warnings.catch_warnings(record=True) as said:
 for each in said:
     print(f"{each.category.__name__}: {each.message}")
 print(f"average odds on the test rows, chosen: {measure(search):.3f}")
-print(f"average odds on the test rows, strength 1: {measure(search.with_strength(1.0)):.3f}")
+print(
+    f"average odds on the test rows, strength 1: {measure(search.with_strength(1.0)):.3f}"
+)

@@ -102,7 +102,12 @@ for axes, (name, y_pred) in zip(panels, predictions.items()):
     axes.hlines(heights, recall["A"], recall["B"], color="0.75", linewidth=4)
     for group, color, marker in (("A", "#0072B2", "o"), ("B", "#D55E00", "s")):
         axes.scatter(
-            recall[group], heights, s=70, color=color, marker=marker, label=f"group {group}",
+            recall[group],
+            heights,
+            s=70,
+            color=color,
+            marker=marker,
+            label=f"group {group}",
             zorder=2,
         )
     axes.set(title=name, ylim=(-0.6, 2.6))

@@ -77,9 +77,9 @@ plt.show()
 # refused applicants belong to group B. So the triggers are as closely tied to the decisions
 # as the groups are, and this artificial bias is one whose size is known.
 
-clf = BackdoorDebiasClassifier(
-    LogisticRegression(), keep_teacher=True, random_state=0
-).fit(X, y, sensitive_features=group)
+clf = BackdoorDebiasClassifier(LogisticRegression(), keep_teacher=True, random_state=0).fit(
+    X, y, sensitive_features=group
+)
 
 figure, axes = plt.subplots(figsize=(5.6, 2.4), layout="constrained")
 left = np.zeros(2)
@@ -121,8 +121,8 @@ plt.show()
 # Step 3: the reversal
 # --------------------
 # In log-odds, the distance between the curves is the same everywhere, so that one number a
-# group tells all: what the decisions say of the group, whatever else is known of a row. What
-# a group gets beyond the mean is taken away from it, and what it lacks is given back.
+# group tells all: what the decisions say of the group, whatever else is known of a row.
+# What a group gets beyond the mean is taken away from it, and what it lacks is given back.
 
 worth = clf.shift_[1] - clf.shift_[0]
 figure, axes = plt.subplots(figsize=(5.6, 2.8), layout="constrained")

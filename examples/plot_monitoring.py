@@ -50,9 +50,9 @@ X_year.loc[is_hit, ["merit_0", "merit_1"]] -= 1.5
 # %%
 # Month by month
 # --------------
-# ``time`` takes the period of each row. The bands are 95% intervals. A month is few rows, so
-# that the lines move about; from August on both lie higher, and yet no single month would
-# have told for sure.
+# ``time`` takes the period of each row. The bands are 95% intervals. A month is few rows,
+# so that the lines move about; from August on both lie higher, and yet no single month
+# would have told for sure.
 
 by_month = FairnessReport.from_estimator(
     clf, X_year, y_year, pos_label="invited", time=month
@@ -64,7 +64,12 @@ for name, color in (("strength 0", "0.55"), ("debiased", "#009E73")):
     found = by_month[by_month["model"] == name]
     axes.plot(found["period"], found["value"], "o-", color=color, label=name)
     axes.fill_between(
-        found["period"], found["lower"], found["upper"], color=color, alpha=0.15, linewidth=0
+        found["period"],
+        found["lower"],
+        found["upper"],
+        color=color,
+        alpha=0.15,
+        linewidth=0,
     )
 axes.axvline(7.5, color="black", linestyle="dotted", linewidth=1)
 axes.text(7.4, 0.005, "new tests", ha="right")
@@ -88,7 +93,9 @@ spring = FairnessReport.from_estimator(
     clf, X_year[is_spring], y_year[is_spring], pos_label="invited"
 )
 autumn = FairnessReport.from_estimator(clf, X_year[is_autumn], pos_label="invited")
-moved = {name: approved.compare(each) for name, each in (("spring", spring), ("autumn", autumn))}
+moved = {
+    name: approved.compare(each) for name, each in (("spring", spring), ("autumn", autumn))
+}
 for name, table in moved.items():
     print(f"{name}: {table['moved'].sum()} of {len(table)} figures have moved")
 columns = ["figure", "group", "other", "value_before", "value", "lower", "upper"]

@@ -34,7 +34,11 @@ X, X_new, y, y_new = train_test_split(X, y, test_size=0.5, random_state=0)
 def search(X, y, **rule):
     """Search for a strength by a rule."""
     return BackdoorDebiasClassifierCV(
-        LogisticRegression(), sensitive_columns="group", random_state=0, per_class=False, **rule
+        LogisticRegression(),
+        sensitive_columns="group",
+        random_state=0,
+        per_class=False,
+        **rule,
     ).fit(X, y)
 
 
