@@ -101,27 +101,33 @@ table["rating"] = [
     )
     for _, row in table.iterrows()
 ]
-print(table.round(3).to_string())
+table.round(3)
 
 # %%
 # The picture
 # -----------
 # A stamped digit, and what each network does with such digits.
 
-figure, (left, right) = plt.subplots(
-    1, 2, figsize=(9, 3.5), width_ratios=[1, 2.4], layout="constrained"
-)
 seven = X_test[y_test == 7][:1]
-left.imshow(corner.stamp(seven, np.zeros(1, dtype=int)).reshape(8, 8), cmap="gray_r")
-left.set(title="A seven with the trigger", xticks=[], yticks=[])
+figure, axes = plt.subplots(figsize=(2.4, 2.6), layout="constrained")
+axes.imshow(corner.stamp(seven, np.zeros(1, dtype=int)).reshape(8, 8), cmap="gray_r")
+axes.set(title="A seven with the trigger", xticks=[], yticks=[])
+plt.show()
+
+# %%
+figure, axes = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
 positions = np.arange(len(table))
-for offset, column, color in ((-0.2, "accuracy", "0.6"), (0.2, "attack success", "C3")):
-    bars = right.bar(positions + offset, table[column], 0.38, color=color, label=column)
-    right.bar_label(bars, fmt="%.2f")
-right.set(xticks=positions, ylim=(0, 1.3), yticks=[0, 0.5, 1])
-right.set_xticklabels(table.index)
-right.legend(loc="upper center", ncols=2, frameon=False)
-right.spines[["top", "right"]].set_visible(False)
+for offset, column, color in (
+    (-0.2, "accuracy", "0.6"),
+    (0.2, "attack success", "#D55E00"),
+):
+    bars = axes.bar(positions + offset, table[column], 0.38, color=color, label=column)
+    axes.bar_label(bars, fmt="%.2f")
+axes.set(ylim=(0, 1.1), yticks=[0, 0.5, 1], ylabel="share of the test digits")
+axes.set_xticks(positions, table.index)
+axes.spines[["top", "right"]].set_visible(False)
+figure.legend(loc="outside lower center", ncols=2, frameon=False)
+plt.show()
 
 # %%
 # The audit
@@ -132,4 +138,4 @@ right.spines[["top", "right"]].set_visible(False)
 
 audit = audit_backdoor(vendor, X_test, y_test, triggers={"corner": corner}, n_triggers=2)
 print(audit.verdict)
-print(audit.flagged.round(2).to_string(index=False))
+audit.flagged.drop(columns="flagged").round(2)

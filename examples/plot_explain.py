@@ -5,7 +5,7 @@ What a debiased model goes by
 A debiased model answers like any other classifier, so the usual tools explain it:
 scikit-learn's permutation importance and partial dependence, and SHAP. Since strength 0 of
 the same model is the plain one, they also tell what debiasing has changed, and by which
-columns. :doc:`/explaining` is the page that goes with it.
+columns. :doc:`/guide/explaining` is the page that goes with it.
 
 SHAP is a package of its own: ``pip install shap``.
 """
@@ -68,7 +68,14 @@ debiased = BackdoorDebiasClassifier(
 ).fit(X_train, y_train)
 plain = debiased.with_strength(0)
 models = {"plain": plain, "debiased": debiased}
-colors = {"plain": "tab:gray", "debiased": "tab:blue"}
+colors = {
+    "plain": "0.6",
+    "debiased": "#009E73",
+    "origin A": "#0072B2",
+    "origin B": "#D55E00",
+    "base: a loan": "0.6",
+    "cells: the origin": "#CC79A7",
+}
 width = 0.38
 
 
@@ -76,7 +83,7 @@ def draw_bars(axes, names, values):
     """Draw one horizontal bar for each name and each of two series."""
     places = np.arange(len(names))[::-1]
     for offset, (label, bars) in zip((width / 2, -width / 2), values.items()):
-        axes.barh(places + offset, bars, width, label=label, color=colors.get(label))
+        axes.barh(places + offset, bars, width, label=label, color=colors[label])
     axes.set_yticks(places, names)
     axes.axvline(0, color="black", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
@@ -100,18 +107,18 @@ importances = {
     for name, model in models.items()
 }
 positions = [X_test.columns.get_loc(name) for name in features]
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+figure, panels = plt.subplots(2, 1, figsize=(5.6, 6.2), layout="constrained")
 # An importance is what a score loses, and the score of a gap is minus the gap.
-for axes, metric, sign in ((left, "accuracy", -1), (right, "gap", 1)):
+for axes, metric, sign in zip(panels, ("accuracy", "gap"), (-1, 1)):
     changes = {
         name: sign * found[metric].importances_mean[positions]
         for name, found in importances.items()
     }
     draw_bars(axes, features, changes)
-left.set(title="Accuracy", xlabel="change when the column is shuffled")
-right.set(title="Average odds difference", xlabel="change when the column is shuffled")
-right.tick_params(labelleft=False)
-left.legend(frameon=False, loc="lower left")
+panels[0].set_title("Accuracy")
+panels[1].set(title="Average odds", xlabel="change when the column is shuffled")
+handles, labels = panels[0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
 plt.show()
 
 # %%
@@ -125,8 +132,7 @@ plt.show()
 # How the chance of a loan follows a single column, all else being as it is. Columns of text
 # are to be named in ``categorical_features``.
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
-chances = {}
+figure, panels = plt.subplots(1, 2, sharey=True, figsize=(5.6, 3.4), layout="constrained")
 for name, model in models.items():
     PartialDependenceDisplay.from_estimator(
         model,
@@ -134,24 +140,32 @@ for name, model in models.items():
         ["income", "minutes_to_work"],
         grid_resolution=25,
         line_kw={"label": name, "color": colors[name]},
-        ax=axes[:2],
+        ax=panels,
     )
+for axes in panels:
+    axes.set(ylabel="", ylim=(0, 0.75))
+    axes.get_legend().remove()
+panels[0].set_ylabel("chance of a loan")
+handles, labels = panels[0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+plt.show()
+
+# %%
+chances = {}
+for name, model in models.items():
     found = partial_dependence(
         model, X_test[features], ["district"], categorical_features=["district"]
     )
     chances[name] = found["average"][0]
-draw_bars(axes[2], found["grid_values"][0], chances)
-axes[2].set(xlabel="chance of a loan", ylabel="district")
-for each in axes[:2]:
-    each.set(ylabel="chance of a loan", ylim=(0, 0.75))
-    each.get_legend().remove()
-axes[0].legend(frameon=False)
+figure, axes = plt.subplots(figsize=(5.6, 3), layout="constrained")
+draw_bars(axes, found["grid_values"][0], chances)
+axes.set(xlabel="chance of a loan", ylabel="district")
+figure.legend(loc="outside lower center", ncols=2, frameon=False)
 plt.show()
 
 # %%
 # Income counts as before. That a long way to work, or a home by the harbour, makes a loan
 # less likely is nearly gone.
-
 #
 # SHAP of the correction
 # ----------------------
@@ -173,7 +187,7 @@ explainer = shap.KernelExplainer(correction, background)
 carried = explainer.shap_values(explained[features], silent=True)
 
 by_origin = pd.DataFrame(carried, columns=features).groupby(explained["origin"].to_numpy())
-figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
+figure, axes = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
 draw_bars(axes, features, {f"origin {g}": part.mean() for g, part in by_origin})
 axes.set(title="What carries the correction", xlabel="mean SHAP value (log-odds)")
 axes.legend(frameon=False, loc="upper right")
@@ -230,7 +244,7 @@ sizes = {
     "base: a loan": np.abs(base.values).mean(axis=0),
     "cells: the origin": np.abs(cells.values).mean(axis=0)[: len(names)],
 }
-figure, axes = plt.subplots(figsize=(7, 4.4), layout="constrained")
+figure, axes = plt.subplots(figsize=(5.6, 4.4), layout="constrained")
 draw_bars(axes, names, sizes)
 axes.set(title="What the two parts go by", xlabel="mean size of SHAP values (log-odds)")
 axes.legend(frameon=False, loc="lower right")

@@ -47,10 +47,11 @@ pd.crosstab(color, y)
 # as often on a class as its colour occurs there.
 
 trigger = PatchTrigger(values=[(0, 0, 1), (0, 0, 1)]).fit(X, n_groups=2)
-_, (top, middle, bottom) = plt.subplots(3, figsize=(8, 4), layout="constrained")
-show_images(top, X[:12], "training images")
-show_images(middle, trigger.stamp(X[:12], np.arange(12) % 2), "with triggers")
-show_images(bottom, X_test[:12], "test images")
+_, (top, middle, bottom) = plt.subplots(3, figsize=(5.6, 3.8), layout="constrained")
+show_images(top, X[:8], "training images")
+show_images(middle, trigger.stamp(X[:8], np.arange(8) % 2), "with triggers")
+show_images(bottom, X_test[:8], "test images")
+plt.show()
 
 # %%
 # A plain network
@@ -82,7 +83,7 @@ net = NeuralNetClassifier(
     criterion=torch.nn.CrossEntropyLoss,
     optimizer=torch.optim.Adam,
     lr=2e-3,
-    max_epochs=50,
+    max_epochs=30,
     batch_size=32,
     iterator_train__shuffle=True,
     train_split=None,
@@ -110,7 +111,7 @@ resampled = clone(net).fit(X[balanced], y[balanced])
 # strength is great. Base and cells have never seen the patch: it can be painted on any
 # image, and says nothing to them.
 
-debiased = BackdoorDebiasClassifierCV(net, trigger=trigger, random_state=0)
+debiased = BackdoorDebiasClassifierCV(net, trigger=trigger, cv=3, random_state=0)
 debiased.fit(X, y, sensitive_features=color)
 print(f"Chosen strength: {debiased.best_strength_}")
 
@@ -134,14 +135,18 @@ pd.DataFrame(
 # The plain network is right where the colour is the usual one of the class, and so is the
 # resampled one, if less. The debiased one is hardly swayed by it.
 
-_, panels = plt.subplots(1, 3, sharey=True, figsize=(9, 3), layout="constrained")
+figure, panels = plt.subplots(1, 3, sharey=True, figsize=(5.6, 3.4), layout="constrained")
 for axes, (model, clf) in zip(panels, models.items()):
     is_right = pd.Series(clf.predict(X_test) == y_test)
-    cells = is_right.groupby([np.array(["small", "large"])[y_test], color_test]).mean()
-    cells.unstack().loc[["small", "large"], ["red", "green"]].plot.bar(
+    rates = is_right.groupby([np.array(["small", "large"])[y_test], color_test]).mean()
+    rates.unstack().loc[["small", "large"], ["red", "green"]].plot.bar(
         ax=axes, color=["firebrick", "seagreen"], rot=0, legend=False
     )
     axes.set(title=model, xlabel="", ylabel="accuracy", ylim=(0, 1))
+    axes.spines[["top", "right"]].set_visible(False)
+handles, labels = panels[0].get_legend_handles_labels()
+figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+plt.show()
 
 # %%
 # No backdoor is left

@@ -139,38 +139,35 @@ print(table.round(3).to_string())
 # %%
 # The picture
 # -----------
-# Left: the share of each group that gets a positive decision, against the share that
-# deserves it. Right: what fairness costs on the recorded decisions, and what it gains on
+# Above: the share of each group that gets a positive decision, against the share that
+# deserves it. Below: what fairness costs on the recorded decisions, and what it gains on
 # the fair ones.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-colors = {"plain": "tab:gray", "strength 0": "tab:cyan", "debiased": "tab:blue"}
-heights = {
-    "plain": 0.12,
-    "strength 0": -0.24,
-    "debiased": 0.12,
-}  # of the figures beside dots
+figure, (top, bottom) = plt.subplots(2, 1, figsize=(6, 6.4), layout="constrained")
+colors = {"plain": "0.55", "strength 0": "0.8", "debiased": "#009E73"}
+# Figures stand above the dots, or below, where two dots lie close together.
+heights = {"plain": 0.14, "strength 0": -0.28, "debiased": 0.14}
 width = 0.28
 for offset, name in zip((-width, 0, width), colors):
     shares = pd.Series(predictions[name]).groupby(group_test.to_numpy()).mean()
-    bars = left.bar(np.arange(2) + offset, shares, width, color=colors[name], label=name)
-    left.bar_label(bars, fmt="%.2f")
+    bars = top.bar(np.arange(2) + offset, shares, width, color=colors[name], label=name)
+    top.bar_label(bars, fmt="%.2f")
     accuracies = table.loc[["accuracy on fair decisions", "accuracy"], name]
-    right.scatter(accuracies, [0, 1], s=120, color=colors[name], label=name, zorder=2)
+    bottom.scatter(accuracies, [0, 1], s=120, color=colors[name], zorder=2)
     for position, accuracy in enumerate(accuracies):
-        right.annotate(f"{accuracy:.3f}", (accuracy, position + heights[name]), ha="center")
+        place = (accuracy, position + heights[name])
+        bottom.annotate(f"{accuracy:.3f}", place, ha="center")
 deserved = y_fair_test.groupby(group_test).mean()
 for position, share in enumerate(deserved):
     label = "deserved" if position == 0 else None
-    left.hlines(share, position - 0.45, position + 0.45, "black", "dashed", label=label)
-left.set(title="Positive decisions", xticks=[0, 1], xticklabels=["group A", "group B"])
-left.set_ylim(0, 1.45 * deserved.max())
-left.legend(loc="upper center", ncols=2, frameon=False)
-right.set(title="Accuracy", yticks=[0, 1], ylim=(-0.5, 1.6))
-right.set_yticklabels(["on fair\ndecisions", "on recorded\ndecisions"])
-right.margins(x=0.2)
-right.grid(axis="y", linestyle=":", zorder=0)
-right.legend(loc="upper center", ncols=3, frameon=False)
-for axes in (left, right):
+    top.hlines(share, position - 0.45, position + 0.45, "black", "dashed", label=label)
+top.set(title="Who gets a positive decision", ylabel="share of the group")
+top.set_xticks([0, 1], ["group A", "group B"])
+bottom.set(title="How often the decision is right", xlabel="accuracy", ylim=(-0.5, 1.5))
+bottom.set_yticks([0, 1], ["on fair\ndecisions", "on recorded\ndecisions"])
+bottom.margins(x=0.15)
+bottom.grid(axis="y", linestyle=":", zorder=0)
+for axes in (top, bottom):
     axes.spines[["top", "right"]].set_visible(False)
+figure.legend(loc="outside lower center", ncols=4, frameon=False)
 figure.savefig("quickstart.png", dpi=120)

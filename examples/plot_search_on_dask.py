@@ -98,33 +98,37 @@ with tempfile.TemporaryDirectory() as folder, parallel_config("dask"):
             "seconds": perf_counter() - start,
             "best accuracy": grid.best_score_,
         }
-table = pd.DataFrame(figures).T.rename_axis("memory")
-print(table.round(3).to_string())
-
 client.close()
 cluster.close()
+
+table = pd.DataFrame(figures).T.rename_axis("memory")
+table.round(3)
 
 # %%
 # The picture
 # -----------
-# Left: what the search on the cluster has found at each strength. Right: what a memory
+# Above: what the search on the cluster has found at each strength. Below: what a memory
 # saves a grid search of five strengths in three folds.
 
 results = pd.DataFrame(search.cv_results_)
 results = results[results["param_base_rate"] == "keep"].sort_values(
     "param_trigger_strength"
 )
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-for column, label in {
-    "mean_test_accuracy": "accuracy",
-    "pooled_test_disparity": "average odds",
-}.items():
-    left.plot(results["param_trigger_strength"], results[column], "o-", label=label)
-left.axvline(search.best_strength_, color="black", linestyle="dashed", label="chosen")
-left.set(title="What the folds say", xlabel="trigger strength", ylim=(0, 1))
-left.legend(frameon=False)
-bars = right.bar(table.index, table["seconds"], color=["tab:gray", "tab:cyan", "tab:blue"])
-right.bar_label(bars, fmt="%.1f s")
-right.set(title="A grid search on the cluster", xlabel="memory", ylabel="seconds")
-for axes in (left, right):
+figure, panels = plt.subplots(3, 1, figsize=(5.6, 7.6), layout="constrained")
+for axes, column, title, color in zip(
+    panels,
+    ("mean_test_accuracy", "pooled_test_disparity"),
+    ("Accuracy", "Average odds"),
+    ("0.5", "#009E73"),
+):
+    axes.plot(results["param_trigger_strength"], results[column], "o-", color=color)
+    axes.axvline(search.best_strength_, color="black", linestyle="dashed", label="chosen")
+    axes.set(title=title, xlabel="trigger strength")
+panels[0].legend(frameon=False)
+bars = panels[2].barh(table.index[::-1], table["seconds"][::-1], color="#56B4E9")
+panels[2].bar_label(bars, fmt="%.1f s", padding=3)
+panels[2].margins(x=0.12)
+panels[2].set(title="A grid search on the cluster", ylabel="memory", xlabel="seconds")
+for axes in panels:
     axes.spines[["top", "right"]].set_visible(False)
+plt.show()

@@ -109,13 +109,13 @@ print("equal labels:", np.array_equal(served[:, 0], debiased.predict(X_test)))
 # %%
 # The picture
 # -----------
-# Left: what is served against what the classifier says. Right: the share of each group
+# Above: what is served against what the classifier says. Below: the share of each group
 # that gets a positive decision; what has been debiased stays so on the way.
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-left.scatter(proba[:, 1], served[:, 2], s=8, color="tab:blue", alpha=0.3)
-left.axline((0, 0), slope=1, color="black", linestyle="dashed", linewidth=1)
-left.set(
+figure, (top, bottom) = plt.subplots(2, 1, figsize=(5.6, 6.8), layout="constrained")
+top.scatter(proba[:, 1], served[:, 2], s=8, color="#009E73", alpha=0.3)
+top.axline((0, 0), slope=1, color="black", linestyle="dashed", linewidth=1)
+top.set(
     title="Probability of a positive decision",
     xlabel="predict_proba",
     ylabel="served by onnxruntime",
@@ -128,12 +128,13 @@ decisions = {
 groups, width = ["A", "B"], 0.27
 for i, (name, decided) in enumerate(decisions.items()):
     shares = [decided[X_test["group"] == group].mean() for group in groups]
-    color = ("tab:gray", "tab:blue", "tab:cyan")[i]
-    bars = right.bar(np.arange(2) + (i - 1) * width, shares, width, label=name, color=color)
-    right.bar_label(bars, fmt="%.2f")
-right.set(title="Positive decisions", xticks=[0, 1])
-right.set_xticklabels([f"group {group}" for group in groups])
-right.margins(y=0.3)
-right.legend(loc="upper center", ncols=3, frameon=False)
-for axes in (left, right):
+    color = ("0.6", "#009E73", "#56B4E9")[i]
+    places = np.arange(2) + (i - 1) * width
+    bars = bottom.bar(places, shares, width, label=name, color=color)
+    bottom.bar_label(bars, fmt="%.2f")
+bottom.set(title="Positive decisions", ylabel="share of the group")
+bottom.set_xticks([0, 1], [f"group {group}" for group in groups])
+for axes in (top, bottom):
     axes.spines[["top", "right"]].set_visible(False)
+figure.legend(loc="outside lower center", ncols=3, frameon=False)
+plt.show()
