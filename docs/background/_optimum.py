@@ -87,9 +87,9 @@ def draw():
     _, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
     ax.plot(BOUNDS, find_optimum(BOUNDS), c="black", lw=2, label="best possible")
     ax.plot(
-        BOUNDS, per_class, "o", c="#b0306a", mfc="none", label="path, a strength per class"
+        BOUNDS, per_class, "o", c="#009E73", mfc="none", label="path, a strength per class"
     )
-    ax.plot(disparity, accuracy, c="#1f77b4", ls="--", label="path, one strength")
+    ax.plot(disparity, accuracy, c="#8c8c8c", ls="--", label="path, one strength")
     ax.set(
         xlabel="average odds (0 is equal)",
         ylabel="accuracy",

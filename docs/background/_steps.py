@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn_bade import BackdoorDebiasClassifier
 from sklearn_bade.metrics import average_absolute_odds_difference
 
-COLORS = {"A": "#1f77b4", "B": "#e8871a"}
+COLORS = {"A": "#0072B2", "B": "#D55E00"}
 N_ROWS, SHARE_OF_B, ACCEPTED_IN_A, ACCEPTED_IN_B = 8000, 0.4, 0.6, 0.25
 STRENGTHS = np.linspace(0, 3, 25)
 plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
@@ -157,7 +157,7 @@ def draw_path():
     _, panels = plt.subplots(1, 2, figsize=(7, 3), layout="constrained")
     titles = "average odds (0 is equal)", "accuracy on the records"
     for ax, title, values in zip(panels, titles, (gap, accuracy)):
-        ax.plot(STRENGTHS, values, c="#b0306a")
+        ax.plot(STRENGTHS, values, c="#009E73")
         ax.set(title=title, xlabel="strength")
     panels[0].set_ylim(bottom=0)
     panels[1].set_ylim(0.5, 1)
