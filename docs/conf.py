@@ -74,6 +74,7 @@ html_css_files = ["custom.css"]
 html_show_sourcelink = False
 single_pages = ("index", "start", "changelog", "bibliography", "auto_examples/index")
 html_sidebars = {page: [] for page in single_pages}
+html_context = {"default_mode": "light"}  # pictures are drawn for it
 html_theme_options = {
     "logo": {"text": "sklearn_bade"},
     "navbar_align": "left",

@@ -183,6 +183,12 @@ class TestPage:
         make_report().save(str(tmp_path / "Report.HTM"))
         assert "Fairness report" in (tmp_path / "Report.HTM").read_text(encoding="utf-8")
 
+    def test_only_a_page_of_its_own_has_the_title_of_a_page(self, tmp_path):
+        report = make_report()
+        report.save(tmp_path / "report.html")
+        assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<h1>") == 1
+        assert "<h1>" not in report._repr_html_()
+
     def test_no_figure_shows_as_nan(self):
         rng = np.random.RandomState(0)
         y, groups = rng.randint(2, size=300), np.array(["a", "b", "c"])[np.arange(300) % 3]

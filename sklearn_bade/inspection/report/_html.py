@@ -18,7 +18,7 @@ MOST_GROUPS = 20
 STYLE = """
 .bade {font: 16px/1.5 system-ui, sans-serif; color: #1b1b1b; background: #fff;
   max-width: 62rem; margin: 0 auto; padding: 0 1rem}
-.bade h1 {font-size: 1.6rem; margin: 1.2rem 0 .2rem}
+.bade h1, .bade .title {font-size: 1.6rem; font-weight: 600; margin: 1.2rem 0 .2rem}
 .bade h2 {font-size: 1.25rem; margin: 2.2rem 0 .4rem; border-bottom: 1px solid #ccc}
 .bade h3 {font-size: 1.05rem; margin: 1.4rem 0 .2rem}
 .bade p, .bade ul {margin: .4rem 0; max-width: 46rem}
@@ -54,8 +54,10 @@ RATE_NAMES = {
 
 def write_html(report, is_page):
     """Write a report, as a page or as a part of one."""
+    # A part stands on a page that has a title of its own.
+    title = "<h1>Fairness report</h1>" if is_page else _paragraph("Fairness report", "title")
     parts = [
-        "<h1>Fairness report</h1>",
+        title,
         _paragraph(
             f"{report.n_rows_} rows; {_models_in_words(report.models_)}. Intervals have a "
             f"confidence of {100 * report._options['confidence']:g}%, each by itself."
