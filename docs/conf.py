@@ -74,13 +74,15 @@ html_css_files = ["custom.css"]
 html_show_sourcelink = False
 single_pages = ("index", "start", "changelog", "bibliography", "auto_examples/index")
 html_sidebars = {page: [] for page in single_pages}
+# Pages without sections, whose right column would be empty.
+lists = ("index", "auto_examples/index", "guide/index", "background/index", "bibliography")
 html_context = {"default_mode": "light"}  # pictures are drawn for it
 html_theme_options = {
     "logo": {"text": "sklearn_bade"},
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
-    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "auto_examples/index": []},
+    "secondary_sidebar_items": {"**": ["page-toc"]} | dict.fromkeys(lists, []),
     "footer_start": ["copyright"],
     "footer_end": [],
 }
