@@ -153,9 +153,9 @@ plt.show()
 # -------------------
 # An audit paints the trigger's own patches, and random ones, on test images. Any network is
 # swayed by some patches, so what counts is whether the student is swayed more than plain
-# networks of its kind. The verdict is that of one run. A great strength reads the colour of
-# an image very finely, and networks that were trained with other settings have been swayed
-# by one random patch more than plain ones were: a verdict is to be read patch by patch.
+# networks of its kind. The verdict is that of one run: a student that was trained for fewer
+# epochs and in larger batches was swayed by one of the random patches more than plain
+# networks were. So look at what is flagged, patch by patch.
 
 more_plain = []
 for seed in range(1, 8):
