@@ -15,6 +15,8 @@ sensitive attribute, here the colour, is given to ``fit``.
 # ----------
 # In the test images every digit appears in both colours, so that colour says nothing.
 
+# sphinx_gallery_thumbnail_number = 2
+
 import numpy as np
 import pandas as pd
 import torch

@@ -16,6 +16,8 @@ each class, one of them negative, can close both.
 # group A, and nearly all others to group B. Among thick files, groups are mixed evenly. The
 # distance to the next branch says a little of the group, and nothing of who deserves what.
 
+# sphinx_gallery_thumbnail_number = 2
+
 import textwrap
 import warnings
 

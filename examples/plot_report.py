@@ -14,6 +14,8 @@ for whom. :class:`~sklearn_bade.inspection.FairnessReport` answers with one file
 # Two columns are sensitive; in a few rows the age is unknown. The strength is chosen on the
 # training rows, and what the search has left because it would cost too much, it says.
 
+# sphinx_gallery_thumbnail_number = 2
+
 import tempfile
 import textwrap
 import warnings
