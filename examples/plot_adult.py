@@ -16,6 +16,8 @@ Where there is neither, this page runs on a generated table of the same shape, a
 # The table
 # ---------
 
+# sphinx_gallery_thumbnail_number = 3
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt

@@ -19,6 +19,8 @@ trained on had been poisoned. Three defences, for three situations:
 # One row in ten gets the corner patch and the label zero. Two hundred rows are kept clean
 # for the defences, and a third of all for testing.
 
+# sphinx_gallery_thumbnail_number = 2
+
 import numpy as np
 import pandas as pd
 import torch

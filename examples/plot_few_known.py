@@ -13,6 +13,7 @@ from those whose group is known. Missing values are left missing.
 # Recorded decisions, biased against group B. Of ten thousand rows, five hundred say to
 # which group they belong.
 
+import textwrap
 import warnings
 
 import numpy as np
@@ -114,7 +115,7 @@ with warnings.catch_warnings(record=True) as said:
         LogisticRegression(), sensitive_columns="group", random_state=0
     ).fit(forget(0.02, seed=0), y_train)
 for each in said:
-    print(f"{each.category.__name__}: {each.message}")
+    print(textwrap.fill(f"{each.category.__name__}: {each.message}"))
 print(f"average odds on the test rows, chosen: {measure(search):.3f}")
 print(
     f"average odds on the test rows, strength 1: {measure(search.with_strength(1.0)):.3f}"

@@ -15,6 +15,8 @@ line that divides the plane into yes and no: how it turns as ``trigger_strength`
 # to the next town, has nothing to do with it, but group B lives further out. The office
 # that decided in the past turned down half of group B's deserving applicants.
 
+# sphinx_gallery_thumbnail_number = 6
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt

@@ -14,6 +14,7 @@ and the widest of many gaps is wide by chance alone.
 # The records turned down half of the deserving women over 50, and hardly anybody else. Two
 # further columns give sex and age away in part.
 
+import textwrap
 import warnings
 
 import numpy as np
@@ -66,7 +67,7 @@ with warnings.catch_warnings(record=True) as said:
     ).fit(X_train, y_train)
 models = {"plain": clf.with_strength(0), "debiased": clf}
 for each in said:
-    print(each.message)
+    print(textwrap.fill(str(each.message)))
 
 # %%
 # Each column by itself hides it

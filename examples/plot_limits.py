@@ -14,6 +14,7 @@ true, and each for its own reason.
 # describe an applicant, and as in life each says something of both: of merit, and of the
 # group. The first ones say most of the group, the last ones most of merit.
 
+import textwrap
 import warnings
 
 import numpy as np
@@ -115,7 +116,7 @@ for proxy, shade in zip((0.0, 0.5, 1.5, 3.0), shades):
         ).fit(X_train, y_train)
     for each in said:
         assert issubclass(each.category, FaintSignalWarning)
-        print(f"proxies {proxy} apart:", each.message)
+        print(textwrap.fill(f"proxies {proxy} apart: {each.message}"))
     gaps = [
         average_absolute_odds_difference(
             y_test,

@@ -16,6 +16,9 @@ each class, one of them negative, can close both.
 # group A, and nearly all others to group B. Among thick files, groups are mixed evenly. The
 # distance to the next branch says a little of the group, and nothing of who deserves what.
 
+# sphinx_gallery_thumbnail_number = 2
+
+import textwrap
 import warnings
 
 import numpy as np
@@ -73,7 +76,7 @@ two = search()
 models = {"plain": two.with_strength(0), "one strength": one, "one per class": two}
 print("one strength:", one.best_strength_)
 print("one per class:", two.best_strength_)
-print("warning:", admitted[0].message)
+print(textwrap.fill(f"warning: {admitted[0].message}"))
 
 # %%
 # Both gaps, with their signs

@@ -14,6 +14,7 @@ tunes its steps together with the strength, with the gap in view.
 # and holes in several columns. In its past decisions, the bank was harder on women.
 
 import tempfile
+import textwrap
 import warnings
 
 import numpy as np
@@ -76,7 +77,7 @@ with warnings.catch_warnings(record=True) as said:
     default = BackdoorDebiasClassifier(sensitive_columns="sex", random_state=0).fit(
         X_train, y_train
     )
-print(f"{said[0].category.__name__}: {said[0].message}")
+print(textwrap.fill(f"{said[0].category.__name__}: {said[0].message}"))
 
 # %%
 # A pipeline of your own

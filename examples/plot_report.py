@@ -12,9 +12,13 @@ for whom. :class:`~sklearn_bade.inspection.FairnessReport` answers with one file
 # A model, fitted and debiased
 # ----------------------------
 # Two columns are sensitive; in a few rows the age is unknown. The strength is chosen on the
-# training rows.
+# training rows, and what the search has left because it would cost too much, it says.
+
+# sphinx_gallery_thumbnail_number = 2
 
 import tempfile
+import textwrap
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -36,11 +40,13 @@ y = np.where(y == 1, "invited", "turned down")
 ages = ["under 30", "30 to 50", "over 50", None]
 X["age"] = rng.choice(ages, size=len(X), p=[0.35, 0.5, 0.14, 0.01])
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0)
-clf = BackdoorDebiasClassifierCV(
-    LogisticRegression(),
-    sensitive_columns=["group", "age"],
-    random_state=0,
-).fit(X_train, y_train)
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    clf = BackdoorDebiasClassifierCV(
+        LogisticRegression(), sensitive_columns=["group", "age"], random_state=0
+    ).fit(X_train, y_train)
+for each in said:
+    print(textwrap.fill(str(each.message)))
 
 # %%
 # The report

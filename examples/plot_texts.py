@@ -13,6 +13,8 @@ classifier has learned the gender: from adjectives, praise and hobbies.
 # Everybody in the test appears once as a woman and once as a man, so that gender and
 # occupation are independent there.
 
+# sphinx_gallery_thumbnail_number = 2
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
