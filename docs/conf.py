@@ -82,7 +82,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
-    "secondary_sidebar_items": {"**": ["page-toc"]} | dict.fromkeys(lists, []),
+    "secondary_sidebar_items": {"**": ["page-toc"]} | {page: [] for page in lists},
     "footer_start": ["copyright"],
     "footer_end": [],
 }
@@ -95,6 +95,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_bade",),
     "reference_url": {"sklearn_bade": None},
+    "remove_config_comments": True,
     "reset_modules": ("matplotlib",),
     "download_all_examples": False,
     "show_memory": False,

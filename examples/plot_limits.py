@@ -134,4 +134,4 @@ plt.show()
 # %%
 # ``keep_sensitive=True`` lets the model see the group, and then it can act. It also treats
 # two people differently who differ in nothing else, which many laws forbid:
-# :doc:`/guide/groups_and_classifiers` says more.
+# :doc:`/guide/groups` says more.
