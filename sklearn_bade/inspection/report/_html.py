@@ -55,9 +55,9 @@ RATE_NAMES = {
 def write_html(report, is_page):
     """Write a report, as a page or as a part of one."""
     # A part stands on a page that has a title of its own.
-    title = "<h1>Fairness report</h1>" if is_page else _paragraph("Fairness report", "title")
+    name = "Fairness report"
     parts = [
-        title,
+        f"<h1>{name}</h1>" if is_page else _paragraph(name, "title"),
         _paragraph(
             f"{report.n_rows_} rows; {_models_in_words(report.models_)}. Intervals have a "
             f"confidence of {100 * report._options['confidence']:g}%, each by itself."
