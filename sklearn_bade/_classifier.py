@@ -710,7 +710,14 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         else:
             if X.shape[1] == n_left < self.n_features_in_:
                 return X
-        X = self._validate_features(X, reset=False)
+        try:
+            X = self._validate_features(X, reset=False)
+        except ValueError as error:
+            if names is not None and is_frame(X):
+                hidden = [self.feature_names_in_[i] for i in self._hidden_columns]
+                if not set(hidden) <= set(X.columns):
+                    error.add_note(f"The sensitive columns {hidden} may be left out.")
+            raise
         return drop_columns(X, self._hidden_columns)
 
     def _lacks_sensitive_columns(self, X):

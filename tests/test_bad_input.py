@@ -8,6 +8,7 @@ from helpers import make_net, make_rows
 from scipy.sparse import csr_array
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -15,6 +16,7 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset
 
 from sklearn_bade import BackdoorDebiasClassifier
+from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.exceptions import FewRowsWarning
 from sklearn_bade.nets import MLP
 
@@ -304,3 +306,15 @@ def test_failed_refit_leaves_nothing_of_the_first_fit():
         clf.fit(X, y, sensitive_features=np.zeros(len(y)))
     with pytest.raises(NotFittedError):
         clf.predict(X)
+
+
+def test_columns_that_may_be_left_out_are_told_from_those_that_may_not():
+    X, y, _ = make_biased_classification(100, random_state=0)
+    clf = BackdoorDebiasClassifier(LogisticRegression(), sensitive_columns="group")
+    clf.fit(X, y)
+    with pytest.raises(ValueError, match="merit_0") as raised:
+        clf.predict(X.drop(columns=["group", "merit_0"]))
+    assert raised.value.__notes__ == ["The sensitive columns ['group'] may be left out."]
+    with pytest.raises(ValueError, match="merit_0") as raised:
+        clf.predict(X.drop(columns="merit_0"))
+    assert not hasattr(raised.value, "__notes__")
