@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_consistent_length
 
+from ._attribute_copies import warn_of_copies
 from ._compat import (
     HasMethods,
     Interval,
@@ -17,7 +18,6 @@ from ._compat import (
     check_sample_weight,
     is_dask_collection,
 )
-from ._copies import warn_of_copies
 from ._decision import make_decision
 from ._groups import (
     find_groups,

@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 import torch
 from helpers import make_net, make_rows
+from lightgbm import LGBMClassifier
 from scipy.sparse import csr_array
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -318,3 +320,22 @@ def test_columns_that_may_be_left_out_are_told_from_those_that_may_not():
     with pytest.raises(ValueError, match="merit_0") as raised:
         clf.predict(X.drop(columns="merit_0"))
     assert not hasattr(raised.value, "__notes__")
+
+
+@pytest.mark.parametrize(
+    "classifier",
+    [LogisticRegression(), HistGradientBoostingClassifier(), LGBMClassifier(verbose=-1)],
+    ids=["logistic", "boosting", "lightgbm"],
+)
+@pytest.mark.parametrize("kept", [["when"], ["city"], ["when", "city"]], ids="-".join)
+def test_columns_that_are_no_numbers_are_named(classifier, kept):
+    X, y, _ = make_biased_classification(100, random_state=0)
+    more = {
+        "when": pd.date_range("2024-01-01", periods=100),
+        "city": np.resize(["Bonn", "Ulm"], 100),
+    }
+    frame = X.assign(**{name: more[name] for name in kept})
+    clf = BackdoorDebiasClassifier(classifier, sensitive_columns="group")
+    with pytest.raises(ValueError, match=r"(?s)needs numbers.*Pipeline") as raised:
+        clf.fit(frame, y)
+    assert f"in {kept} (" in str(raised.value)

@@ -10,7 +10,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from ..exceptions import LostConstraintWarning
 from ..preprocessing import to_numbers
-from ..rows import is_frame, take_rows
+from ..rows import frame_to_pandas, is_frame, take_rows
 from ..utils import warn_user
 from ._base import Learner
 from ._cells import is_additive, make_cells, widen_settings
@@ -19,6 +19,16 @@ from ._folds import draw_rows
 from ._group_model import cell_signal
 from ._student import answer_rows
 
+# What errors of scikit-learn, NumPy, LightGBM and XGBoost say of other columns.
+SIGNS_OF_OTHER_THAN_NUMBERS = (
+    "could not convert string",
+    "dtypes must be int",
+    "DateTime64",
+    "Datetime",
+    "Timestamp",
+    "TimeDelta64",
+    "Timedelta",
+)
 # Forests answer with zeros, whose logarithm would drown everything else. Not tuned.
 LEAST_PROBABILITY = 1e-4
 # Folds that offsets are found out of: a classifier may know its rows by heart. Two cost one
@@ -158,7 +168,7 @@ class WeightedLearner(Learner):
         weights = plan.chances[cells].T * self._weights_or_ones()
         seeded = with_seed(classifier, seed)
         widen_settings(seeded, X.shape[1], trigger.n_columns_)
-        with _explaining_text(self.classifier):
+        with _explaining_columns(self.classifier, X):
             return fit_on_copies(seeded, weights, stamp_copies, y)
 
     def _fit_student(self, targets, distillation, *, teacher, seed, on_epoch):
@@ -202,24 +212,36 @@ class WeightedLearner(Learner):
 
 
 @contextmanager
-def _explaining_text(classifier):
-    """Say what to do where a classifier meets text that it does not take."""
+def _explaining_columns(classifier, X):
+    """Say what to do where a classifier meets text or dates that it does not take."""
     try:
         yield
     except (ValueError, TypeError) as error:
-        if "could not convert string" in str(error) or "dtypes must be int" in str(error):
-            raise ValueError(
-                f"{type(classifier).__name__} needs numbers, and X holds text ({error}). "
-                "Put it at the end of a Pipeline that encodes such columns, or turn them "
-                "into categories where it takes these; estimator=None encodes by itself."
-            ) from error
-        raise
+        if not any(sign in str(error) for sign in SIGNS_OF_OTHER_THAN_NUMBERS):
+            raise
+        names = _columns_without_numbers(X)
+        held = f"text or dates, in {names}" if names else "text or dates"
+        raise ValueError(
+            f"{type(classifier).__name__} needs numbers, and X holds {held} ({error}). Put "
+            "the classifier at the end of a Pipeline that encodes text and makes numbers "
+            "of dates, or turn text into categories where it takes these; estimator=None "
+            "does all of that by itself."
+        ) from error
+
+
+def _columns_without_numbers(X):
+    """Name the columns of a frame that hold neither numbers nor categories."""
+    if not is_frame(X):
+        return []
+    frame = frame_to_pandas(X)
+    kept = frame.select_dtypes(["number", "bool", "category"])
+    return [name for name in frame if name not in kept]
 
 
 def _fit(classifier, X, y, weights=None, codes=None):
     """Fit on labels, or on codes where the classifier takes no such labels."""
     options = {} if weights is None else {"sample_weight": weights}
-    with _explaining_text(classifier):
+    with _explaining_columns(classifier, X):
         try:
             return classifier.fit(X, y, **options)
         except ValueError:

@@ -1,6 +1,7 @@
 """Raw columns read by what they held in training, whatever type they come in later."""
 
 import datetime
+import re
 from numbers import Integral, Number, Real
 
 import numpy as np
@@ -19,6 +20,9 @@ MISSING, INFREQUENT, UNKNOWN = "missing", "infrequent", "unknown"
 # Truth values that come as numbers, or the other way round.
 OTHER_SPELLING = {"True": "1", "1": "True", "False": "0", "0": "False"}
 DAY = pd.Timedelta(days=1)
+# Text that is probably a date, and how many values are looked at. Not tuned.
+THREE_NUMBERS = re.compile(r"\s*\d{1,4}([-./])\s?\d{1,2}\1\s?\d{1,4}\b")
+ROWS_LOOKED_AT = 100
 
 
 class TableReader(TransformerMixin, BaseEstimator):
@@ -65,16 +69,23 @@ class TableReader(TransformerMixin, BaseEstimator):
         self.usual_ = {name: value for name, value in usual.items() if value is not None}
         ids = [name for name, kept in self.categories_.items() if kept == [INFREQUENT]]
         ids += [name for name, values in numbers.items() if _are_rare(values)]
-        self._warn_of_infrequent(ids, len(frame))
+        dates = [name for name in ids if _look_like_dates(frame[name])]
+        self._warn_of_infrequent(ids, dates, len(frame))
         return self
 
-    def _warn_of_infrequent(self, ids, n_rows):
+    def _warn_of_infrequent(self, ids, dates, n_rows):
+        advice = (
+            f" {', '.join(dates)} looks like dates that are text: make them dates, as "
+            f"pandas.to_datetime(X[{dates[0]!r}], format=...) does."
+            if dates
+            else ""
+        )
         if ids and n_rows >= LEAST_ROWS_OF_CATEGORY:
             warn_user(
                 f"No value occurs in {LEAST_ROWS_OF_CATEGORY} rows or more of "
                 f"{', '.join(ids)}, so nothing is learned from there. Identifiers and free "
                 "text are best left out; group other values, or encode them in a Pipeline "
-                "of your own.",
+                f"of your own.{advice}",
                 InfrequentColumnWarning,
             )
 
@@ -160,6 +171,14 @@ def _frequent_values(column):
     return sorted(kept) + rest
 
 
+def _look_like_dates(column):
+    """Tell whether values are text of three numbers, as 31.12.2024 and 2024-12-31 are."""
+    values = column.dropna().head(ROWS_LOOKED_AT)
+    return len(values) > 0 and all(
+        isinstance(value, str) and THREE_NUMBERS.match(value) for value in values
+    )
+
+
 def _find_usual(numbers):
     """Find the value that all rows but a few have; NaN where few have any, else None.
 
@@ -227,13 +246,19 @@ def _to_number(value):
 
 
 def _to_days(column, name):
-    """Read dates as days since 1970, in UTC."""
+    """Read dates as days since 1970, in UTC; text only where day and month are plain."""
     if isinstance(column.dtype, pd.PeriodDtype):
         column = column.dt.to_timestamp()
     if pd.api.types.is_numeric_dtype(column):
         column = column.mask(column.notna(), "a number").astype(object)
-    dates = pd.to_datetime(column, utc=True, errors="coerce")
-    _warn_of_unreadable(column[dates.isna() & column.notna()], name, "a date")
+    settings = {"utc": True, "errors": "coerce"}
+    if not pd.api.types.is_datetime64_any_dtype(column):
+        # Of 05.04.2024, pandas makes the fifth of April or the fourth of May.
+        settings["format"] = "ISO8601"
+    dates = pd.to_datetime(column, **settings)
+    _warn_of_unreadable(
+        column[dates.isna() & column.notna()], name, "a date", ", as 2024-12-31 can,"
+    )
     return ((dates - pd.Timestamp(0, tz="UTC")) / DAY).to_numpy(dtype=float)
 
 
@@ -265,11 +290,11 @@ _READERS = {
 }
 
 
-def _warn_of_unreadable(values, name, expected):
+def _warn_of_unreadable(values, name, expected, hint=""):
     if len(values):
         shown = ", ".join(repr(value) for value in list(values)[:3])
         warn_user(
             f"Column {name!r} held {expected} in each row of the training data; {shown} "
-            "cannot be read as such and counts as missing.",
+            f"cannot be read as such{hint} and counts as missing.",
             UnreadableValueWarning,
         )

@@ -6,6 +6,7 @@ from scipy.sparse import csr_array
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sklearn_bade.exceptions import InfrequentColumnWarning, UnreadableValueWarning
 from sklearn_bade.preprocessing import (
     make_default_preprocessing,
     split_pipeline,
@@ -29,6 +30,38 @@ def raw_frame(n_samples=60):
             ),
         }
     )
+
+
+class TestDates:
+    """Dates as text: no guess of which number is the month."""
+
+    days = pd.date_range("2024-01-01", periods=60)
+
+    def read(self, column):
+        """Read a column that held dates in training."""
+        reader = make_default_preprocessing()[0].fit(pd.DataFrame({"born": self.days}))
+        return reader.transform(pd.DataFrame({"born": column}))["born"].to_numpy()
+
+    def test_iso_text_is_the_same_date(self):
+        plain = self.read(self.days)
+        assert np.array_equal(self.read(self.days.strftime("%Y-%m-%d")), plain)
+        mixed = [self.days[0], self.days[1].date(), *self.days[2:].strftime("%Y%m%d")]
+        assert np.array_equal(self.read(pd.Series(mixed, dtype=object)), plain)
+
+    @pytest.mark.parametrize("how", ["%d.%m.%Y", "%m/%d/%Y", "%d-%m-%Y", "%d %b %Y"])
+    def test_other_text_is_no_date(self, how):
+        with pytest.warns(UnreadableValueWarning, match=r"'born'.*2024-12-31"):
+            assert np.isnan(self.read(self.days.strftime(how))).all()
+
+    @pytest.mark.parametrize("how", ["%d.%m.%Y", "%Y-%m-%d", "%m/%d/%y"])
+    def test_text_that_looks_like_dates_is_told_from_identifiers(self, how):
+        frame = pd.DataFrame({"born": self.days.strftime(how)})
+        with pytest.warns(InfrequentColumnWarning, match=r"to_datetime\(X\['born'\]"):
+            make_default_preprocessing().fit(frame)
+        codes = pd.DataFrame({"code": [f"{i}.{i}-{i}" for i in range(60)]})
+        with pytest.warns(InfrequentColumnWarning) as said:
+            make_default_preprocessing().fit(codes)
+        assert "dates" not in str(said[0].message)
 
 
 def test_default_preprocessing_gives_finite_numbers():
