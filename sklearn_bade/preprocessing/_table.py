@@ -58,8 +58,9 @@ def to_float32(X):
     """Turn numeric features into the dense float32 array that networks need."""
     try:
         return check_array(X, dtype=np.float32, allow_nd=True, input_name="X")
-    except ValueError as error:
-        if "could not convert" in str(error):
+    except (ValueError, TypeError) as error:
+        signs = "could not convert", "DateTime64", "Timestamp"
+        if any(sign in str(error) for sign in signs):
             raise ValueError(
                 f"The network needs numbers, and X holds something else ({error}). Put "
                 "the net at the end of a Pipeline that encodes such columns, or use "

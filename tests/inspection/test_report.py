@@ -787,6 +787,16 @@ def make_report(seed=0):
 shared_report = cache(make_report)
 
 
+def test_decisions_that_are_nearly_all_alike_are_told():
+    y, groups = np.arange(1000) % 3 == 0, np.arange(1000) % 2
+    decided = {"few": np.arange(1000) >= 50, "more": np.arange(1000) >= 51}
+    notes = report_of(y, decided, sensitive_features=groups, pos_label=True).notes_
+    assert [note for note in notes if "alike" in note] == [
+        note for note in notes if note.startswith("few decides 95% of the rows for True.")
+    ]
+    assert sum("alike" in note for note in notes) == 1
+
+
 class TestTheReportItself:
     def test_it_is_the_same_twice(self):
         one, other = make_report(), make_report()

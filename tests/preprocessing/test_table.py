@@ -134,6 +134,9 @@ def test_missing_and_infinite_numbers_are_refused(value):
 
 
 def test_strings_are_refused_with_advice():
+    dates = pd.DataFrame({"x": [1.0, 2.0], "day": pd.to_datetime(["2024-01-01"] * 2)})
+    with pytest.raises(ValueError, match=r"network needs numbers.*DateTime.*Pipeline"):
+        to_float32(dates)
     with pytest.raises(ValueError, match=r"network needs numbers.*'a'.*Pipeline"):
         to_float32(pd.DataFrame({"x": ["a", "b"]}))
 

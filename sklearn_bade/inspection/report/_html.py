@@ -81,12 +81,15 @@ def write_html(report, is_page):
 
 
 EXPLANATIONS = [
+    "Strength 0 is a debiased model with its correction switched off: what it would decide "
+    "without debiasing.",
     "Selected: the share of a group that the label is decided for. True positive rate: the "
     "same share of those to whom the label truly belongs; false positive rate: of all "
     "others. Precision: the share to whom it truly belongs, of those it is decided for.",
     "Impact ratio: the rate of a group over that of the most selected group that is not "
-    "small. Below four fifths it counts as evidence of adverse impact, unless it may be "
-    "chance; p says how often chance alone would make such a difference.",
+    "small. In employment in the United States, less than four fifths counts as evidence "
+    "of adverse impact, unless it may be chance; p says how often chance alone would make "
+    "such a difference.",
     "Average odds: the mean of the widest gaps in true and in false positive rates; "
     "equalized odds: the wider of the two; equal opportunity: the gap in true positive "
     "rates; demographic parity: that in selection. 0 is equal.",

@@ -63,8 +63,11 @@ def describe_decision(estimator):
     if not isinstance(estimator, BaseDebiasClassifier):
         return "what its predict says"
     if estimator.selection_rate is not None:
-        share = f"{estimator.selection_rate:.4g}"
-        return f"the share {share} of the rows that is likeliest of the greater label"
+        rate = estimator.selection_rate
+        return (
+            f"the greater label for the {100 * rate:.4g}% of the rows that are likeliest of "
+            f"it (selection_rate={rate:.4g})"
+        )
     if estimator.threshold is not None:
         at_least = f"{estimator.threshold:.4g}"
         return f"the greater label where its probability is at least {at_least}"

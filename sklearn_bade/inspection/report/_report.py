@@ -21,6 +21,8 @@ from ._monitoring import compare_counts
 DRAWN = ("selection", "true_positive", "false_positive", "scoring")
 # More periods than these make no legible series.
 MOST_PERIODS = 200
+# Share of rows decided alike from which the report says so. Not tuned.
+NEARLY_ALL = 0.95
 
 
 class FairnessReport:
@@ -91,7 +93,7 @@ class FairnessReport:
         self.labels_ = judgements.labels[judgements.compared].tolist()
         self.n_rows_ = len(next(iter(judgements.decided.values())))
         self.unknown_ = {each.attribute: each.n_unknown for each in counts}
-        self.notes_ = notes + self._describe_rows()
+        self.notes_ = notes + self._describe_rows() + _describe_uniform(judgements)
 
     @classmethod
     def from_estimator(
@@ -523,6 +525,21 @@ TABLES = {
     "groups": lambda r: _tables.tabulate_groups(r._counts, r._is_small),
     "periods": FairnessReport._tabulate_periods,
 }
+
+
+def _describe_uniform(judgements):
+    """Name the models that decide nearly all rows alike, which makes gaps small."""
+    notes = []
+    for name, decided in judgements.decided.items():
+        shares = np.bincount(decided, minlength=len(judgements.labels)) / len(decided)
+        if shares.max() >= NEARLY_ALL:
+            label = judgements.labels[shares.argmax()]
+            notes.append(
+                f"{name} decides {shares.max():.0%} of the rows for {label!s}. Gaps are "
+                "small by that alone; compare how often groups get another label. With "
+                "threshold, cost_matrix or selection_rate, fewer are decided alike."
+            )
+    return notes
 
 
 def _describe_decisions(models):
