@@ -68,6 +68,6 @@ def describe(table, disparity):
     )
     strength = np.round(np.array(table["trigger_strength"][2], dtype=float), 3).tolist()
     return (
-        f"{name} {gaps[0]} plain, {gaps[1]} at strength 0, {gaps[2]} at the chosen one, "
-        f"{strength}; accuracy {accuracy}; least recall of a class {recall}"
+        f"{name} {gaps[0]} plain, {gaps[1]} at strength 0, {gaps[2]} at the chosen "
+        f"strength {strength}; accuracy {accuracy}; least recall of a class {recall}"
     )

@@ -65,8 +65,8 @@ def describe_decision(estimator):
     if estimator.selection_rate is not None:
         rate = estimator.selection_rate
         return (
-            f"the greater label for the {100 * rate:.4g}% of the rows that are likeliest of "
-            f"it (selection_rate={rate:.4g})"
+            f"the greater label for the {100 * rate:.4g}% of the rows that are likeliest "
+            f"of it (selection_rate={rate:.4g})"
         )
     if estimator.threshold is not None:
         at_least = f"{estimator.threshold:.4g}"
