@@ -290,6 +290,15 @@ def tabulate(runs, choices):
     return rows
 
 
+def as_table(runs, arguments):
+    """Keep the runs that were asked for, in the order of tasks and contenders."""
+    table = pd.DataFrame(runs)
+    table["epoch"] = table["epoch"].astype(str)
+    table["run"] = pd.Categorical(table["run"], list(RUNS))
+    is_asked = (table["rows"] == arguments.rows) & table["task"].isin(arguments.tasks)
+    return table[is_asked].sort_values(["task", "run"], kind="stable")
+
+
 def papers_rows(tasks):
     """Make the rows of the papers' own figures."""
     return [
@@ -317,15 +326,11 @@ def main():
             runs += run_missing(
                 arguments.rows, name, seed, arguments.contenders, arguments.runs, done
             )
-    table = pd.DataFrame(runs)
-    table["epoch"] = table["epoch"].astype(str)
-    table["run"] = pd.Categorical(table["run"], list(RUNS))
-    table = table.sort_values(["task", "run"], kind="stable")
-    table = table[(table["rows"] == arguments.rows) & table["task"].isin(arguments.tasks)]
-    print("\nTheir protocol: the epoch is chosen by the rows that judge it. Optimistic.")
+    table = as_table(runs, arguments)
     their_choices = {
         label: partial(choose_by_test, rule=rule) for label, rule in THEIR_RULES.items()
     }
+    print("\nTheir protocol: the epoch is chosen by the rows that judge it. Optimistic.")
     their_rows = tabulate(table, their_choices) + papers_rows(arguments.tasks)
     report(their_rows, arguments.their_csv)
     print("\nOur protocol: nothing is chosen by the rows that judge.")
