@@ -28,7 +28,7 @@ from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 # by labels, and the student starts afresh.
 PAPERS = {"base_rate": "drift", "hard_label_weight": 0.1, "student_init": "scratch"}
 PATH = {
-    "default: mirror, keep": {},
+    "default": {},
     "drift": {"base_rate": "drift"},
     "balanced": {"injection": "balanced"},
     "balanced, drift": {"injection": "balanced", "base_rate": "drift"},
@@ -37,14 +37,14 @@ PATH = {
     "strength 0": {"trigger_strength": 0.0},
 }
 SINGLE = {
-    "default: mirror, keep, no hard labels, from the teacher": {},
+    "default": {},
     "drift": {"base_rate": "drift"},
     "balanced": {"injection": "balanced"},
     "pseudo_deletion": {"injection": "pseudo_deletion"},
     "hard labels .1": {"hard_label_weight": 0.1},
     "hard labels .5": {"hard_label_weight": 0.5},
     "from scratch": {"student_init": "scratch"},
-    "papers' BaDe: drift, hard labels .1, from scratch": PAPERS,
+    "the papers' BaDe": PAPERS,
 }
 SEARCH = {
     "default rule": {},
@@ -105,8 +105,8 @@ def run_split(classifier, task, seed, parts, done, path):
 def tabulate(runs):
     """Average over seeds, and compare with the default of each part on the same splits.
 
-    The standard error is that of the mean difference over tasks and seeds; splits of one
-    task share rows, so it is somewhat low.
+    What differs is accuracy minus odds. Its standard error is that over the splits of all
+    tasks; splits of one task share rows, so it is somewhat low.
     """
     table = pd.DataFrame(runs)
     table["worth"] = table["accuracy"] - table["odds"]
@@ -119,9 +119,10 @@ def tabulate(runs):
             for task, each in own.groupby("task", sort=False):
                 row[task] = f"{each['accuracy'].mean():.4f} / {each['odds'].mean():.4f}"
             difference = (own.set_index(["task", "seed"])["worth"] - default).dropna()
-            row["accuracy - odds, to default"] = round(difference.mean(), 4)
+            row["difference"] = round(difference.mean(), 4)
             row["standard error"] = round(difference.sem(), 4)
-            row["recall of class 1"] = round(own["recall of class 1"].mean(), 3)
+            row["recall"] = round(own["recall of class 1"].mean(), 3)
+            row["splits"] = len(own)
             rows.append(row)
     return rows
 
