@@ -5,6 +5,7 @@ import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,13 +36,24 @@ def parse_arguments(parser):
     return arguments
 
 
-def load(name):
+def load(name, *, dropped=(), keep_sensitive=False):
     """Load one task: "Adult / race", "Adult / sex" or "MEPS / race".
+
+    Parameters
+    ----------
+    name : str
+        The task.
+
+    dropped : sequence of str, default=()
+        Columns that are left out.
+
+    keep_sensitive : bool, default=False
+        Whether the sensitive column stays among the features.
 
     Returns
     -------
     train, test : tuples of (X, y, sensitive)
-        Features as float32 arrays without the sensitive column, class codes, values.
+        Features as float32 arrays, class codes, values of the sensitive column.
     """
     if name.startswith("MEPS"):
         sets = [fetch_meps(subset=subset) for subset in ("train", "test")]
@@ -49,11 +61,13 @@ def load(name):
     else:
         sets = [fetch_adult(subset=subset) for subset in ("train", "test")]
         column, positive = name.split(" / ")[1], ">50K"
-    tables = [s.data.copy() for s in sets]
+    tables = [s.data.drop(columns=list(dropped)) for s in sets]
     for X in tables:
         if "race" in X:
             X["race"] = np.where(X["race"] == "White", "White", "other")
-    sensitive = [X.pop(column).to_numpy() for X in tables]
+    sensitive = [X[column].to_numpy() for X in tables]
+    if not keep_sensitive:
+        tables = [X.drop(columns=column) for X in tables]
     preprocessing = make_default_preprocessing().fit(tables[0])
     return tuple(
         (to_float32(preprocessing.transform(X)), (s.target == positive).to_numpy(int), g)
@@ -137,6 +151,20 @@ def summarize(name, draws):
         }
         for figure in draws[0]
     ]
+
+
+def read_runs(path):
+    """Read the runs of earlier calls, of which there may be none."""
+    exists = path is not None and Path(path).exists()
+    return pd.read_csv(path).to_dict("records") if exists else []
+
+
+def append_runs(runs, path):
+    """Write runs below those of earlier calls, which need not be repeated then."""
+    if path is not None:
+        pd.DataFrame(runs).to_csv(
+            path, mode="a", header=not Path(path).exists(), index=False
+        )
 
 
 def report(rows, csv):
