@@ -1130,6 +1130,24 @@ class TestFromEstimator:
         assert any(words in note for note in report.notes_ if note.startswith("Decision"))
         assert any("favourable label is 1" in note for note in report.notes_)
 
+    def test_how_far_a_model_goes_is_said(self):
+        X, y = make_frame()
+        report = FairnessReport.from_estimator(fitted(trigger_strength=1.5), X, y)
+        assert "debiased: strength 1.5, which was given." in report.notes_
+        search = BackdoorDebiasClassifierCV(
+            LogisticRegression(),
+            sensitive_columns="sex",
+            trigger_strengths=[0.0, 0.75],
+            disparity="equal_opportunity",
+            max_accuracy_loss=1.0,
+            random_state=0,
+        ).fit(X, y)
+        chosen = search.best_params_["trigger_strength"]
+        notes = FairnessReport.from_estimator({"a": search}, X, y).notes_
+        start = f"a: strength {chosen} and base rate "
+        (note,) = [note for note in notes if note.startswith(start)]
+        assert note.endswith("with a view to equal_opportunity.")
+
     def test_of_another_favourable_label_a_threshold_is_said_rightly(self):
         X, y, groups = make_rows()
         model = FixedThresholdClassifier(LogisticRegression(), threshold=0.3, pos_label=0)

@@ -189,6 +189,15 @@ class TestPage:
         assert (tmp_path / "report.html").read_text(encoding="utf-8").count("<h1>") == 1
         assert "<h1>" not in report._repr_html_()
 
+    def test_a_title_and_paragraphs_of_ones_own_come_first(self, tmp_path):
+        path = tmp_path / "report.html"
+        make_report().save(path, title="Loans <2026>", about=["Model 7.", "A & B answer."])
+        page = path.read_text(encoding="utf-8")
+        assert page.count("Loans &lt;2026&gt;") == 2  # in the head, and on the page
+        assert page.index("<h1>") < page.index("Model 7.") < page.index("A &amp; B answer.")
+        make_report().save(path, about="One.")
+        assert ">One.<" in path.read_text(encoding="utf-8")
+
     def test_no_figure_shows_as_nan(self):
         rng = np.random.RandomState(0)
         y, groups = rng.randint(2, size=300), np.array(["a", "b", "c"])[np.arange(300) % 3]

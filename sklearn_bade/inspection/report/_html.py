@@ -52,12 +52,13 @@ RATE_NAMES = {
 }
 
 
-def write_html(report, is_page):
-    """Write a report, as a page or as a part of one."""
-    # A part stands on a page that has a title of its own.
-    name = "Fairness report"
+def write_html(report, title=None, about=()):
+    """Write a report, as a page with a title, or as a part of another page without."""
     parts = [
-        f"<h1>{name}</h1>" if is_page else _paragraph(name, "title"),
+        _paragraph("Fairness report", "title")
+        if title is None
+        else f"<h1>{escape(str(title))}</h1>",
+        *[_paragraph(text) for text in about],
         _paragraph(
             f"{report.n_rows_} rows; {_models_in_words(report.models_)}. Intervals have a "
             f"confidence of {100 * report._options['confidence']:g}%, each by itself."
@@ -71,12 +72,12 @@ def write_html(report, is_page):
         ),
     ]
     body = f'<div class="bade"><style>{STYLE}</style>{"".join(parts)}</div>'
-    if not is_page:
+    if title is None:
         return body
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Fairness report</title></head><body>{body}</body></html>\n"
+        f"<title>{escape(str(title))}</title></head><body>{body}</body></html>\n"
     )
 
 

@@ -52,6 +52,32 @@ def find_control(estimator):
     return estimator.with_strength(0) if isinstance(fitted.student_, PathStudent) else None
 
 
+def describe_correction(estimator):
+    """Say in words how far a debiased model goes; None of others."""
+    if hasattr(estimator, "best_estimator_"):
+        return describe_correction(estimator.best_estimator_)
+    if isinstance(estimator, Pipeline):
+        return describe_correction(estimator[-1])
+    if not isinstance(estimator, BaseDebiasClassifier):
+        return None
+    chosen = getattr(estimator, "best_params_", None)
+    if chosen is None:
+        return f"strength {_plain(estimator.trigger_strength)}, which was given"
+    aim = estimator.disparity
+    aim = (
+        aim if isinstance(aim, str) else getattr(aim, "__name__", "a disparity of its own")
+    )
+    return (
+        f"strength {_plain(chosen['trigger_strength'])} and base rate "
+        f"{_plain(chosen['base_rate'])}, chosen by cross-validation with a view to {aim}"
+    )
+
+
+def _plain(value):
+    """Write a number, or several, without NumPy's names of types."""
+    return value if isinstance(value, str) else np.round(value, 4).tolist()
+
+
 def describe_decision(estimator):
     """Say in words how a model turns what it believes into decisions."""
     if hasattr(estimator, "best_estimator_"):

@@ -14,7 +14,7 @@ from . import _tables
 from ._attributes import find_sensitive_values, read_attributes
 from ._counts import count
 from ._html import write_html
-from ._judging import ask, describe_decision, name_models, read
+from ._judging import ask, describe_correction, describe_decision, name_models, read
 from ._monitoring import compare_counts
 
 # Kinds of rates that a picture shows.
@@ -182,7 +182,7 @@ class FairnessReport:
         )
         check_same_order(X=X, y=y, sensitive_features=found[0], time=time)
         judgements = ask(models, X, y, sample_weight, pos_label)
-        notes = _describe_decisions(models)
+        notes = _describe_decisions(models) + _describe_corrections(models)
         return cls._make(
             judgements,
             read_attributes(found[0], found[1], are_own=found[2]),
@@ -411,13 +411,19 @@ class FairnessReport:
         )
         return display.plot(ax=ax, zoom=zoom)
 
-    def save(self, path):
+    def save(self, path, *, title="Fairness report", about=()):
         """Write the report into one HTML file that needs no other.
 
         Parameters
         ----------
         path : str or path-like
             Name of the file, which ends with ".html" or ".htm".
+
+        title : str, default="Fairness report"
+            Title of the page.
+
+        about : str or list of str, default=()
+            Paragraphs to begin with: which model, which data, who answers for it.
         """
         path = Path(path)
         if path.suffix.lower() not in (".html", ".htm"):
@@ -425,11 +431,12 @@ class FairnessReport:
                 "A report is saved as HTML, so path must end with .html or .htm, got "
                 f"{str(path)!r}."
             )
-        path.write_text(write_html(self, is_page=True), encoding="utf-8")
+        about = [about] if isinstance(about, str) else list(about)
+        path.write_text(write_html(self, title=title, about=about), encoding="utf-8")
 
     def _repr_html_(self):
         """Show the report in a notebook."""
-        return write_html(self, is_page=False)
+        return write_html(self)
 
     def __repr__(self):
         shown = self.to_frame("disparities").round(3).to_string(index=False)
@@ -525,6 +532,12 @@ TABLES = {
     "groups": lambda r: _tables.tabulate_groups(r._counts, r._is_small),
     "periods": FairnessReport._tabulate_periods,
 }
+
+
+def _describe_corrections(models):
+    """Say how far each debiased model goes, and what that was chosen for."""
+    said = {name: describe_correction(model) for name, model in models.items()}
+    return [f"{name}: {text}." for name, text in said.items() if text]
 
 
 def _describe_uniform(judgements):
