@@ -1,0 +1,103 @@
+"""Networks that are trained to be fair: fairret, and fairlearn's adversary.
+
+Both train the package's default network, which is also what they are compared with.
+"""
+
+import torch
+
+from sklearn_bade.nets._default import (
+    EPOCHS,
+    LEARNING_RATE,
+    LEAST_STEPS,
+    TOTAL_DECAY,
+    PiecewiseLinearNet,
+    make_default_net,
+)
+
+# Strengths of fairret's regulariser, and of fairlearn's adversary. The loss of the first is
+# a sum of gaps relative to their mean.
+STRENGTHS = (0.01, 0.03, 0.1, 0.3)
+ALPHAS = (0.1, 1.0, 10.0)
+# fairret's gaps are those of a batch, so that batches have to hold enough of each class and
+# group; with fewer steps a pass, there are twice as many passes as usual.
+LARGE_BATCH = 512
+# Layers of fairlearn's own example of Adult.
+PREDICTOR_LAYERS, ADVERSARY_LAYERS = [50, "leaky_relu"], [3, "leaky_relu"]
+
+
+def make_module(X):
+    """Make the module of the default network, with one output: the log-odds of class 1."""
+    settings = make_default_net(X, 2).get_params_for("module")
+    return PiecewiseLinearNet(**(settings | {"n_classes": 1}))
+
+
+def make_penalty(notion):
+    """Make fairret's loss, and say whether it asks for the labels."""
+    from fairret.loss import NormLoss
+    from fairret.statistic import (
+        FalsePositiveRate,
+        PositiveRate,
+        StackedLinearFractionalStatistic,
+        TruePositiveRate,
+    )
+
+    if notion == "demographic parity":
+        return NormLoss(PositiveRate()), False
+    both = StackedLinearFractionalStatistic(TruePositiveRate(), FalsePositiveRate())
+    return NormLoss(both), True
+
+
+def regularize(bench, part, learner, notion, dial):
+    """Train with fairret's regulariser; the dial is its strength."""
+    rows, n = bench.rows(part), len(bench.rows(part).y)
+    torch.manual_seed(bench.seed)
+    module = make_module(rows.X)
+    X, y = torch.from_numpy(rows.X), torch.from_numpy(rows.y).float()[:, None]
+    members = torch.nn.functional.one_hot(torch.from_numpy(rows.groups)).float()
+    penalty, asks_labels = make_penalty(notion)
+    log_loss = torch.nn.BCEWithLogitsLoss()
+    n_batches = max(1, n // LARGE_BATCH)
+    epochs = max(EPOCHS, LEAST_STEPS // n_batches)
+    optimizer = torch.optim.AdamW(
+        module.parameters(),
+        lr=LEARNING_RATE,
+        weight_decay=TOTAL_DECAY / (LEARNING_RATE * epochs * n_batches),
+    )
+    averaged = torch.optim.swa_utils.AveragedModel(module)
+    for _ in range(epochs):
+        for batch in torch.randperm(n).chunk(n_batches):
+            logits, labels = module(X[batch]), y[batch]
+            unfair = penalty(logits, members[batch], *([labels] if asks_labels else []))
+            optimizer.zero_grad()
+            (log_loss(logits, labels) + dial * unfair).backward()
+            optimizer.step()
+            averaged.update_parameters(module)
+
+    def decide(rows):
+        with torch.no_grad():
+            return (averaged(torch.from_numpy(rows.X))[:, 0] > 0).numpy()
+
+    return decide
+
+
+def oppose(bench, part, learner, notion, dial):
+    """Train against an adversary that guesses the group; the dial is its weight."""
+    from fairlearn.adversarial import AdversarialFairnessClassifier
+
+    rows = bench.rows(part)
+    net = make_default_net(rows.X, 2)
+    torch.manual_seed(bench.seed)
+    model = AdversarialFairnessClassifier(
+        backend="torch",
+        predictor_model=PREDICTOR_LAYERS,
+        adversary_model=ADVERSARY_LAYERS,
+        constraints=(
+            "equalized_odds" if notion == "average odds" else "demographic_parity"
+        ),
+        alpha=dial,
+        epochs=net.max_epochs,
+        batch_size=net.batch_size,
+        shuffle=True,
+        random_state=bench.seed,
+    ).fit(rows.X, rows.y, sensitive_features=rows.groups)
+    return lambda rows: model.predict(rows.X)
