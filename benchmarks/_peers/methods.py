@@ -16,7 +16,7 @@ from sklearn_bade.inspection._reference import apply_multipliers, closed_form_fr
 from .networks import ALPHAS, STRENGTHS, oppose, regularize
 from .protocol import ANY, NOTIONS, Method, decide_plainly
 
-# Bounds of ExponentiatedGradient with boosting: two, since each costs some forty plain fits.
+# Bounds of ExponentiatedGradient with boosting: two, as each costs some forty plain fits.
 FEW_BOUNDS = (0.01, 0.05)
 # Points of accuracy that the plug-in rule gives for a point of the gap. Not tuned.
 PRICES = (0.5, 1.0, 2.0, 4.0)
@@ -80,8 +80,9 @@ def reduce(bench, part, learner, notion, dial):
 
     rows = bench.rows(part)
     kind = EqualizedOdds if notion == "average odds" else DemographicParity
-    model = ExponentiatedGradient(bench.learner(learner), kind(difference_bound=dial))
-    model.fit(rows.X, rows.y, sensitive_features=rows.groups)
+    model = ExponentiatedGradient(
+        bench.learner(learner), kind(difference_bound=dial), max_iter=bench.max_iter
+    ).fit(rows.X, rows.y, sensitive_features=rows.groups)
     return lambda rows: model.predict(rows.X, random_state=bench.seed)
 
 

@@ -84,11 +84,14 @@ class Workbench:
 
     memory : str
         Folder in which searches for different notions share what they train.
+
+    max_iter : int, default=50
+        Rounds of ExponentiatedGradient at most; its own default.
     """
 
-    def __init__(self, train, test, seed, memory):
+    def __init__(self, train, test, seed, memory, max_iter=50):
         self.train, self.test = train, test
-        self.seed, self.memory = seed, memory
+        self.seed, self.memory, self.max_iter = seed, memory, max_iter
         learns, judges = train_test_split(
             np.arange(len(train.y)),
             train_size=SHARE_THAT_LEARNS,

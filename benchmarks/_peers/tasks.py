@@ -13,7 +13,7 @@ from sklearn_bade.datasets import make_biased_classification
 # seeds that somebody would run.
 SEED_OF_TEST = 10_000
 # Rows that learn, and that are tested on, in a run that only shows that all works.
-QUICK_ROWS = 600
+QUICK_ROWS = 400
 
 
 class Rows(NamedTuple):
