@@ -51,13 +51,19 @@ def keep_control(bench, part, learner, notion, dial):
     return lambda rows: control.predict(rows.X)
 
 
-def reweigh(bench, part, learner, notion, dial):
+def make_independent(rows):
     """Weigh rows so that class and group are independent (Kamiran and Calders, 2012)."""
-    rows, n = bench.rows(part), len(bench.rows(part).y)
     of_class, of_group, of_cell = (
-        np.bincount(codes)[codes] / n for codes in (rows.y, rows.groups, rows.cells)
+        np.bincount(codes)[codes] / len(codes)
+        for codes in (rows.y, rows.groups, rows.cells)
     )
-    weights = of_class * of_group / of_cell
+    return of_class * of_group / of_cell
+
+
+def reweigh(bench, part, learner, notion, dial):
+    """Train with the weights of `make_independent`."""
+    rows = bench.rows(part)
+    weights = make_independent(rows)
     model = bench.learner(learner).fit(rows.X, rows.y, sample_weight=weights)
     return lambda rows: model.predict(rows.X)
 

@@ -88,9 +88,9 @@ def table_of_task(results, task, notion):
         for key, part in rows.groupby(KEYS, sort=False)
     ]
     errors = [show(rows[f"{figure}_error"].mean()) for figure in ("accuracy", gap)]
-    said = f"{task}; what the test rows leave open, as a standard error: "
+    said = "What the test rows leave open, as a standard error: "
     said += f"{errors[0]} of the accuracy, {errors[1]} of the gap."
-    return f"{said}\n\n{make_rst(header, cells)}"
+    return f".. rubric:: {task}\n\n{said}\n\n{make_rst(header, cells)}"
 
 
 def tables_of_notion(results, notion):
@@ -123,11 +123,10 @@ def short_table(results, notion="average odds"):
         of_row = rows[(rows.method == method) & (rows.learner == learner)]
         cells.append([name_row(method, learner, of_row.needs_attribute.any())])
         for task in SHORT_TASKS:
-            part = of_row[of_row.task == task]
-            for figure in ("accuracy", gap):
-                cells[-1].append(show_mean(part[figure]) if len(part) else NOT_RUN)
-    labels = [f"{task}, {what}" for task in SHORT_TASKS for what in ("accuracy", "odds")]
-    return make_rst(["method", *labels], cells)
+            means = of_row[of_row.task == task][["accuracy", gap]].mean()
+            is_run = means.notna().all()
+            cells[-1].append(" / ".join(map(show, means)) if is_run else NOT_RUN)
+    return make_rst(["accuracy / average odds", *SHORT_TASKS], cells)
 
 
 def make_tables(results):
