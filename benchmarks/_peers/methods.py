@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.inspection._reference import apply_multipliers, closed_form_front
 
-from .networks import ALPHAS, STRENGTHS, oppose, regularize
+from .networks import ADVERSARY_FACTORS, STRENGTHS, oppose, regularize
 from .protocol import ANY, NOTIONS, Method, decide_plainly
 
 # Bounds of ExponentiatedGradient with boosting: two, as each costs some forty plain fits.
@@ -229,7 +229,7 @@ def list_methods():
     ]
     return methods + [
         Method("ExponentiatedGradient", "logistic", reduce, BOUNDS, **fairlearn),
-        Method("AdversarialFairness", "network", oppose, ALPHAS, **fairlearn),
+        Method("AdversarialFairness", "network", oppose, ADVERSARY_FACTORS, **fairlearn),
         Method("fairret", "network", regularize, STRENGTHS, package="fairret"),
         Method("OxonFair", "boosting", infer_groups, BOUNDS, package="oxonfair"),
         Method("plug-in rule", "boosting", plug_in, PRICES, takes_many_groups=False),

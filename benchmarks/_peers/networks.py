@@ -1,7 +1,9 @@
 """Networks that are trained to be fair: fairret, and fairlearn's adversary.
 
-Both train the package's default network, which is also what they are compared with.
+fairret trains the package's default network; both are compared with that.
 """
+
+from math import sqrt
 
 import torch
 
@@ -14,15 +16,16 @@ from sklearn_bade.nets._default import (
     make_default_net,
 )
 
-# Strengths of fairret's regulariser, and of fairlearn's adversary. The loss of the first is
-# a sum of gaps relative to their mean.
+# Strengths of fairret's regulariser, whose loss is a sum of gaps relative to their mean.
 STRENGTHS = (0.01, 0.03, 0.1, 0.3)
-ALPHAS = (0.1, 1.0, 10.0)
-# fairret's gaps are those of a batch, so that batches have to hold enough of each class and
-# group; with fewer steps a pass, there are twice as many passes as usual.
+# fairret's gaps are those of a batch, which has to hold enough of each class and group.
 LARGE_BATCH = 512
-# Layers of fairlearn's own example of Adult.
+# The adversary as in fairlearn's guide to its fine-tuning: small layers, steps that shrink, a
+# weight that grows with the root of the step, by a factor that is chosen. On training rows,
+# a fixed weight or our larger layers gave constant predictions, wide gaps, or no number.
 PREDICTOR_LAYERS, ADVERSARY_LAYERS = [50, "leaky_relu"], [3, "leaky_relu"]
+ADVERSARY_BATCH, ADVERSARY_RATE, ADVERSARY_DECAY = 128, 0.01, 0.995
+ADVERSARY_FACTORS = (0.03, 0.1, 0.3)
 
 
 def make_module(X):
@@ -80,24 +83,52 @@ def regularize(bench, part, learner, notion, dial):
     return decide
 
 
+class Schedule:
+    """Let steps shrink and the adversary's weight grow.
+
+    Parameters
+    ----------
+    factor : float
+        The adversary's weight after the first step.
+    """
+
+    def __init__(self, factor):
+        self.factor = factor
+        self.decays = []
+
+    def make_optimizer(self, module):
+        """Make an optimizer of the predictor or the adversary."""
+        optimizer = torch.optim.Adam(module.parameters(), lr=ADVERSARY_RATE)
+        decay = torch.optim.lr_scheduler.ExponentialLR(optimizer, ADVERSARY_DECAY)
+        self.decays.append(decay)
+        return optimizer
+
+    def __call__(self, model, step, **rows):
+        """Take a step, and ask for more."""
+        model.alpha = self.factor * sqrt(step)
+        for decay in self.decays:
+            decay.step()
+        return False
+
+
 def oppose(bench, part, learner, notion, dial):
     """Train against an adversary that guesses the group; the dial is its weight."""
     from fairlearn.adversarial import AdversarialFairnessClassifier
 
-    rows = bench.rows(part)
-    net = make_default_net(rows.X, 2)
-    torch.manual_seed(bench.seed)
+    rows, schedule = bench.rows(part), Schedule(dial)
     model = AdversarialFairnessClassifier(
         backend="torch",
         predictor_model=PREDICTOR_LAYERS,
         adversary_model=ADVERSARY_LAYERS,
+        predictor_optimizer=schedule.make_optimizer,
+        adversary_optimizer=schedule.make_optimizer,
         constraints=(
             "equalized_odds" if notion == "average odds" else "demographic_parity"
         ),
-        alpha=dial,
-        epochs=net.max_epochs,
-        batch_size=net.batch_size,
+        epochs=EPOCHS,
+        batch_size=ADVERSARY_BATCH,
         shuffle=True,
+        callbacks=schedule,
         random_state=bench.seed,
     ).fit(rows.X, rows.y, sensitive_features=rows.groups)
     return lambda rows: model.predict(rows.X)
