@@ -20,9 +20,9 @@ from sklearn_bade.nets._default import (
 STRENGTHS = (0.01, 0.03, 0.1, 0.3)
 # fairret's gaps are those of a batch, which has to hold enough of each class and group.
 LARGE_BATCH = 512
-# The adversary as in fairlearn's guide to its fine-tuning: small layers, steps that shrink, a
-# weight that grows with the root of the step, by a factor that is chosen. On training rows,
-# a fixed weight or our larger layers gave constant predictions, wide gaps, or no number.
+# The adversary as in fairlearn's guide to its fine-tuning: small layers, steps that shrink,
+# a weight that grows with the root of the step, by a factor that is chosen. On training
+# rows, a fixed weight or our larger layers gave constant predictions, wide gaps, or NaN.
 PREDICTOR_LAYERS, ADVERSARY_LAYERS = [50, "leaky_relu"], [3, "leaky_relu"]
 ADVERSARY_BATCH, ADVERSARY_RATE, ADVERSARY_DECAY = 128, 0.01, 0.995
 ADVERSARY_FACTORS = (0.03, 0.1, 0.3)
