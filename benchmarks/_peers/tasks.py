@@ -9,8 +9,8 @@ from frontier import N_GENERATED, REAL, make_thin_files
 
 from sklearn_bade.datasets import make_biased_classification
 
-# Test rows of a generated table are those of another seed, further away than any number of
-# seeds that somebody would run.
+# Test rows of thin files are those of another seed, further away than any number of seeds
+# that somebody would run.
 SEED_OF_TEST = 10_000
 # Rows that learn, and that are tested on, in a run that only shows that all works.
 QUICK_ROWS = 400
@@ -34,12 +34,23 @@ class Rows(NamedTuple):
 
 
 def make_biased_decisions(seed):
-    """Make decisions of a biased office, of which features tell the group."""
-    X, y, _ = make_biased_classification(N_GENERATED, as_frame=False, random_state=seed)
-    return X[:, 1:].astype(np.float32), y, X[:, 0].astype(int)
+    """Make decisions of a biased office, of which features tell the group.
+
+    Training and test rows are drawn together, as a seed also says what columns measure.
+    """
+    X, y, _ = make_biased_classification(
+        2 * N_GENERATED, as_frame=False, random_state=seed
+    )
+    rows = Rows(X[:, 1:].astype(np.float32), y, X[:, 0].astype(int))
+    return [rows.take(np.arange(start, len(y), 2)) for start in (0, 1)]
 
 
-GENERATED = {"biased decisions": make_biased_decisions, "thin files": make_thin_files}
+def make_thin(seed):
+    """Make thin files, of which features hardly tell the group."""
+    return [Rows(*make_thin_files(each)) for each in (seed, seed + SEED_OF_TEST)]
+
+
+GENERATED = {"biased decisions": make_biased_decisions, "thin files": make_thin}
 TASKS = (*REAL, *GENERATED)
 
 
@@ -57,7 +68,7 @@ def encode(sets):
 def load_task(name, seed, *, is_quick=False):
     """Load training and test rows of a task, or of a loader named as "module:function"."""
     if name in GENERATED:
-        sets = [Rows(*GENERATED[name](s)) for s in (seed, seed + SEED_OF_TEST)]
+        sets = GENERATED[name](seed)
     elif name in REAL:
         sets = encode(load(name))
     else:
