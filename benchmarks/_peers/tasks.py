@@ -38,9 +38,7 @@ def make_biased_decisions(seed):
 
     Training and test rows are drawn together, as a seed also says what columns measure.
     """
-    X, y, _ = make_biased_classification(
-        2 * N_GENERATED, as_frame=False, random_state=seed
-    )
+    X, y, _ = make_biased_classification(2 * N_GENERATED, as_frame=False, random_state=seed)
     rows = Rows(X[:, 1:].astype(np.float32), y, X[:, 0].astype(int))
     return [rows.take(np.arange(start, len(y), 2)) for start in (0, 1)]
 
