@@ -148,7 +148,10 @@ def parse():
     parser.add_argument(
         "--quick", action="store_true", help="few generated rows, one seed, nothing kept"
     )
-    return parse_arguments(parser)
+    arguments = parse_arguments(parser)
+    if arguments.loader and Path(arguments.csv) == RESULTS:
+        parser.error("--loader needs a file of its own for its results: add --csv FILE")
+    return arguments
 
 
 def main():

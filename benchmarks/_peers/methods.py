@@ -16,6 +16,8 @@ from sklearn_bade.inspection._reference import apply_multipliers, closed_form_fr
 from .networks import ADVERSARY_FACTORS, STRENGTHS, oppose, regularize
 from .protocol import ANY, NOTIONS, Method, decide_plainly
 
+# Classifiers of the methods that take any.
+ALL = ("logistic", "boosting", "network")
 # Bounds of ExponentiatedGradient with boosting: two, as each costs some forty plain fits.
 FEW_BOUNDS = (0.01, 0.05)
 # Points of accuracy that the plug-in rule gives for a point of the gap. Not tuned.
@@ -242,6 +244,3 @@ def list_methods():
         ),
         Method("ExponentiatedGradient", "boosting", reduce, FEW_BOUNDS, **fairlearn),
     ]
-
-
-ALL = ("logistic", "boosting", "network")
