@@ -20,8 +20,8 @@ from .protocol import ANY, NOTIONS, Method, decide_plainly
 ALL = ("logistic", "boosting", "network")
 # Bounds of ExponentiatedGradient with boosting: two, as each costs some forty plain fits.
 FEW_BOUNDS = (0.01, 0.05)
-# Points of accuracy that the plug-in rule gives for a point of the gap. A first grid began at
-# one half, which already cost more than two points on training rows of biased decisions.
+# Points of accuracy that the plug-in rule gives for a point of the gap. A first grid began
+# at a half, which already cost more than two points on training rows of biased decisions.
 PRICES = (0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 # Multipliers that are tried for demographic parity, which has one, as many below zero as
 # above it; the greatest moves chances by one half where features tell the group by a factor

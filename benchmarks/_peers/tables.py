@@ -5,7 +5,8 @@ from scipy.stats import t
 
 from .protocol import ANY, LEARNERS, NOTIONS
 
-CONFIDENCE = 0.95
+# Two seeds make intervals six times as wide as five, and say no more than one.
+CONFIDENCE, LEAST_SEEDS = 0.95, 3
 # What stands behind methods whose predictions need the sensitive attribute.
 MARK = " †"
 # Rows of the short table.
@@ -36,9 +37,9 @@ def show(value):
 
 
 def show_mean(values):
-    """Write a mean and half the length of its interval, which one seed has none of."""
+    """Write a mean and half the length of its interval, if there are seeds enough."""
     n, mean = len(values), show(np.mean(values))
-    if n < 2:
+    if n < LEAST_SEEDS:
         return mean
     half = t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n)
     return f"{mean} ± {show(half)}"
