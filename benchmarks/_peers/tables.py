@@ -5,7 +5,7 @@ from scipy.stats import t
 
 from .protocol import ANY, LEARNERS, NOTIONS
 
-# Two seeds make intervals six times as wide as five, and say no more than one.
+# Two seeds make intervals seven times as wide as five, and say no more than one.
 CONFIDENCE, LEAST_SEEDS = 0.95, 3
 # What stands behind methods whose predictions need the sensitive attribute.
 MARK = " †"
