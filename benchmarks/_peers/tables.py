@@ -4,11 +4,26 @@ import numpy as np
 from scipy.stats import t
 
 from .protocol import ANY, LEARNERS, NOTIONS
+from .tasks import TASKS
 
 # Two seeds make intervals seven times as wide as five, and say no more than one.
 CONFIDENCE, LEAST_SEEDS = 0.95, 3
 # What stands behind methods whose predictions need the sensitive attribute.
 MARK = " †"
+# Methods in the order of the tables, whatever order they were run in.
+ORDER = (
+    "plain",
+    "sklearn_bade",
+    "strength 0",
+    "reweighing",
+    "balanced resampling",
+    "ExponentiatedGradient",
+    "AdversarialFairness",
+    "fairret",
+    "OxonFair",
+    "plug-in rule",
+    "ThresholdOptimizer",
+)
 # Rows of the short table.
 SHORT = (
     ("plain", "boosting"),
@@ -60,12 +75,17 @@ def make_rst(header, rows):
 def select(results, notion):
     """Select what was run for a notion, or for none, in the order of the tables."""
     of_notion = results[results.notion.isin([ANY, notion])]
-    methods, learners = list(results.method.unique()), list(LEARNERS)
     order = of_notion.assign(
-        method=of_notion.method.map(methods.index),
-        learner=of_notion.learner.map(learners.index),
-    ).sort_values(["needs_attribute", "method", "learner", "seed"])
+        method=of_notion.method.map(ORDER.index),
+        learner=of_notion.learner.map(list(LEARNERS).index),
+    ).sort_values(["method", "learner", "seed"])
     return of_notion.loc[order.index]
+
+
+def list_tasks(results):
+    """List the tasks that there are results of, those of a loader at the end."""
+    found = list(results.task.unique())
+    return sorted(found, key=[*TASKS, *found].index)
 
 
 def name_row(method, learner, needs_attribute):
@@ -96,13 +116,13 @@ def table_of_task(results, task, notion):
 
 def tables_of_notion(results, notion):
     """Write a table for each task."""
-    return "\n\n".join(table_of_task(results, t, notion) for t in results.task.unique())
+    tasks = list_tasks(results)
+    return "\n\n".join(table_of_task(results, task, notion) for task in tasks)
 
 
 def table_of_costs(results):
     """Write the cost of methods for average odds in plain fits, the median of seeds."""
-    tasks = list(results.task.unique())
-    rows = select(results, "average odds")
+    tasks, rows = list_tasks(results), select(results, "average odds")
     cells = [
         [name_row(*key)]
         + [
