@@ -1,0 +1,1 @@
+"""Methods, protocol and tables of `peers.py`."""
