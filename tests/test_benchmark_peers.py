@@ -155,3 +155,7 @@ def test_figures_of_the_documentation_are_those_of_the_results(name):
     from peers import RESULTS
 
     assert (EVIDENCE / name).read_text() == make_tables(pd.read_csv(RESULTS))[name]
+
+
+def test_the_table_of_the_readme_is_that_of_the_documentation():
+    assert (EVIDENCE / "_peers_short.inc").read_text() in (ROOT / "README.rst").read_text()
