@@ -13,10 +13,15 @@ N_PROBED = 1000
 # With fewer rows, columns may go together by chance: two of two values do so in one of
 # half a thousand million draws of thirty.
 LEAST_ROWS = 30
+# Rows for each value, on average: columns of values that hardly repeat go together by
+# nature. Not tuned.
+LEAST_ROWS_OF_VALUE = 5
 
 
 def warn_of_copies(X, table, hidden_columns):
     """Warn of columns that tell a sensitive column of every row, and are not hidden.
+
+    Measurements whose values hardly repeat are not looked at.
 
     Parameters
     ----------
@@ -66,6 +71,7 @@ def _go_together(values, others):
     if len(codes) < LEAST_ROWS:
         return False
     n_distinct = [len(np.unique(each)) for each in codes.T]
-    if n_distinct[0] != n_distinct[1] or not 2 <= n_distinct[0] <= len(codes) / 2:
+    most = len(codes) / LEAST_ROWS_OF_VALUE
+    if n_distinct[0] != n_distinct[1] or not 2 <= n_distinct[0] <= most:
         return False
     return len(np.unique(codes, axis=0)) == n_distinct[0]

@@ -175,6 +175,8 @@ CASES = {
 
 
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CutGroupsWarning")
+# A callable takes no column away, on the cluster and in memory alike.
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.VisibleAttributeWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_settings_mean_what_they_mean_in_memory(frame, name):
     params, label = CASES[name]
