@@ -44,6 +44,8 @@ def wait_until_gone(client):
 
 def test_the_trees_are_the_same(client, monkeypatch):
     X, y, _ = make_biased_classification(4000, random_state=0)
+    # Of fewer values than bins, the bins are the same wherever Dask puts the partitions.
+    X = X.round(1)
     X.loc[::9, "merit_0"] = np.nan
     ddf = dd.from_pandas(X.assign(label=y), npartitions=2)
     clf = BackdoorDebiasClassifier(
@@ -59,7 +61,7 @@ def test_the_trees_are_the_same(client, monkeypatch):
     clf.fit(ddf, "label")
     assert all(written)
     assert clf.student_.base.feature_names_in_.tolist() == X.columns[1:].tolist()
-    assert np.mean(np.abs(clf.predict_proba(X) - kept) > 0.05) < 0.05
+    np.testing.assert_allclose(clf.predict_proba(X), kept, atol=0.01)
     assert wait_until_gone(client)
 
 
