@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from ._groups import UNKNOWN_GROUP, sensitive_table, sensitive_values
+from ._compat import safe_indexing
+from ._groups import UNKNOWN_GROUP, sensitive_table
 from .exceptions import VisibleAttributeWarning
-from .rows import column_names, is_frame, take_rows
+from .rows import ColumnarRows, column_names, is_frame, take_rows
 from .utils import warn_user
 
 # Rows that rule out most columns before any is read as a whole. Not tuned.
@@ -25,7 +26,7 @@ def warn_of_copies(X, table, hidden_columns):
 
     Parameters
     ----------
-    X : frame or ndarray
+    X : frame, ndarray or ColumnarRows
         The rows. Other containers are not looked into.
 
     table : pandas.DataFrame of shape (n_samples, n_attributes)
@@ -34,44 +35,87 @@ def warn_of_copies(X, table, hidden_columns):
     hidden_columns : list of int
         Positions of the columns that the student does not see.
     """
-    is_table = is_frame(X) or (isinstance(X, np.ndarray) and X.ndim == 2)
-    if not is_table or len(table) < LEAST_ROWS:
+    has_columns = is_frame(X) or isinstance(X, ColumnarRows)
+    if not has_columns and not (isinstance(X, np.ndarray) and X.ndim == 2):
         return
-    copies = [i for i in _find_copies(X, table) if i not in hidden_columns]
-    if copies:
-        names = column_names(X) or range(X.shape[1])
+    if len(table) < LEAST_ROWS:
+        return
+    first = _first_rows(X)
+    copies = [
+        i
+        for i in possible_copies(first, table.iloc[: first.shape[0]])
+        if i not in hidden_columns and is_copy(_read_column(X, i), table)
+    ]
+    names = column_names(X) or range(X.shape[1])
+    tell_of_copies([names[i] for i in copies])
+
+
+def tell_of_copies(names):
+    """Warn of the columns of these names, if there are any."""
+    if names:
         warn_user(
-            f"The sensitive attribute is still a feature: {[names[i] for i in copies]} of "
-            "X tell it of every row. The student sees them, needs them to predict, and "
-            "treats people by them. Name such columns in sensitive_columns, which takes "
-            "them away, or leave them out of X.",
+            f"The sensitive attribute is still a feature: {names} of X tell it of every "
+            "row. The student sees them, needs them to predict, and treats people by them. "
+            "Name such columns in sensitive_columns, which takes them away, or leave them "
+            "out of X.",
             VisibleAttributeWarning,
         )
 
 
-def _find_copies(X, table):
-    """Find the positions of columns of X that go one to one with a sensitive column."""
-    first = np.arange(min(N_PROBED, len(table)))
-    probe, attributes = sensitive_table(take_rows(X, first)), table.iloc[first]
-    found = []
-    for i in range(probe.shape[1]):
-        for j in range(table.shape[1]):
-            if _go_together(probe.iloc[:, i], attributes.iloc[:, j]) and _go_together(
-                sensitive_table(sensitive_values(X, [i])).iloc[:, 0], table.iloc[:, j]
-            ):
-                found.append(i)
-                break
-    return found
+def possible_copies(rows, table):
+    """Find the positions of columns that some rows do not rule out as copies.
+
+    Where these are of one group, as in sorted files, a column of one value is not.
+    """
+    rows = sensitive_table(rows)
+    return [
+        i
+        for i in range(rows.shape[1])
+        if any(
+            _is_one_to_one(_known_codes(rows.iloc[:, i], each)) for _, each in table.items()
+        )
+    ]
 
 
-def _go_together(values, others):
-    """Tell whether each value stands for another one, where both are known and repeat."""
+def is_copy(values, table, n_rows=None):
+    """Tell whether each value stands for one of a sensitive column, and the reverse.
+
+    Rows that are alike may be given once, if `n_rows` says how many there are.
+    """
+    return any(
+        _go_together(_known_codes(values, each), n_rows) for _, each in table.items()
+    )
+
+
+def _first_rows(X):
+    """Take some of the first rows; of those that lie in files, no others are read."""
+    if isinstance(X, ColumnarRows):
+        return next(X.frames()).iloc[:N_PROBED]
+    return take_rows(X, np.arange(min(N_PROBED, X.shape[0])))
+
+
+def _read_column(X, position):
+    if isinstance(X, ColumnarRows):
+        return X.read([X.columns[position]]).iloc[:, 0]
+    # By its position: numbers that are names would be taken for either.
+    return sensitive_table(safe_indexing(X, [position], axis=1)).iloc[:, 0]
+
+
+def _known_codes(values, others):
+    """Give numbers to the values of two columns; leave out rows where one is missing."""
     codes = np.column_stack([pd.factorize(each)[0] for each in (values, others)])
-    codes = codes[(codes != UNKNOWN_GROUP).all(axis=1)]
-    if len(codes) < LEAST_ROWS:
+    return codes[(codes != UNKNOWN_GROUP).all(axis=1)]
+
+
+def _go_together(codes, n_rows):
+    """Tell whether two columns are one to one, and not by chance or by nature."""
+    n_rows = len(codes) if n_rows is None else n_rows
+    if n_rows < LEAST_ROWS:
         return False
-    n_distinct = [len(np.unique(each)) for each in codes.T]
-    most = len(codes) / LEAST_ROWS_OF_VALUE
-    if n_distinct[0] != n_distinct[1] or not 2 <= n_distinct[0] <= most:
-        return False
-    return len(np.unique(codes, axis=0)) == n_distinct[0]
+    n_distinct = len(np.unique(codes[:, 0]))
+    return 2 <= n_distinct <= n_rows / LEAST_ROWS_OF_VALUE and _is_one_to_one(codes)
+
+
+def _is_one_to_one(codes):
+    n_pairs = len(np.unique(codes, axis=0))
+    return all(len(np.unique(each)) == n_pairs for each in codes.T)

@@ -3,10 +3,18 @@
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow
+import pyarrow.dataset
 import pytest
+from helpers import make_shape_matching_net
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV, exceptions
+from sklearn_bade import (
+    BackdoorDebiasClassifier,
+    BackdoorDebiasClassifierCV,
+    _attribute_copies,
+    exceptions,
+)
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.exceptions import VisibleAttributeWarning
 
@@ -28,8 +36,9 @@ def fit(X, cls=BackdoorDebiasClassifier, **settings):
         lambda X: X.assign(sex=is_b),
         lambda X: X.assign(sex=np.where(is_b, 7.5, -1.0)),
         lambda X: pl.from_pandas(X.assign(sex=is_b)),
+        lambda X: X.assign(sex=is_b).set_axis([*X.columns[::-1], "sex"], axis=1),
     ],
-    ids=["whole numbers", "other values", "polars"],
+    ids=["whole numbers", "other values", "polars", "other names"],
 )
 def test_a_copy_of_the_attribute_is_named(make):
     with pytest.warns(VisibleAttributeWarning, match="'sex'"):
@@ -39,6 +48,25 @@ def test_a_copy_of_the_attribute_is_named(make):
 def test_a_column_of_an_array_is_named_by_its_position():
     with pytest.warns(VisibleAttributeWarning, match=rf"\[{X.shape[1]}\]"):
         fit(np.column_stack([X, is_b]))
+
+
+def test_rows_may_be_sorted_by_the_attribute(monkeypatch):
+    monkeypatch.setattr(_attribute_copies, "N_PROBED", 100)
+    order = np.argsort(is_b, kind="stable")
+    frame = X.assign(sex=is_b, same=1.0).iloc[order].set_axis(range(X.shape[1] + 2), axis=1)
+    clf = BackdoorDebiasClassifier(LogisticRegression(max_iter=1000), random_state=0)
+    with pytest.warns(VisibleAttributeWarning, match=rf"\[{X.shape[1]}\]"):
+        clf.fit(frame, y[order], sensitive_features=group.to_numpy()[order])
+
+
+def test_copies_among_the_columns_of_a_dataset_are_named():
+    order = np.argsort(is_b, kind="stable")
+    frame = X.assign(sex=is_b, gender=group, label=y).iloc[order]
+    given = pyarrow.dataset.dataset(pyarrow.Table.from_pandas(frame, preserve_index=False))
+    net = make_shape_matching_net(max_epochs=1)
+    clf = BackdoorDebiasClassifier(net, sensitive_columns="gender", random_state=0)
+    with pytest.warns(VisibleAttributeWarning, match=r"\['sex'\]"):
+        clf.fit(given, "label")
 
 
 def test_each_of_several_attributes_is_looked_for():

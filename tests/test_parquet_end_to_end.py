@@ -182,6 +182,8 @@ def test_rows_of_weight_zero_are_left_out(data, dataset):
     np.testing.assert_allclose(clf.fit(some, "label").injection_rates_, weighted)
 
 
+# A callable takes no column away, of a Dataset and in memory alike.
+@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.VisibleAttributeWarning")
 @pytest.mark.parametrize(
     "settings",
     [

@@ -1,10 +1,15 @@
 """Dask collections that belong together, taken apart into partitions."""
 
+import warnings
 from typing import NamedTuple
 
+import numpy as np
 from sklearn.pipeline import Pipeline
 
 from .._compat import is_dask_classifier, is_dask_collection
+from .._groups import call_on_part, sensitive_table, sensitive_values
+from ..exceptions import RowOrderWarning
+from ..rows import as_plain_labels, check_same_order
 
 EXTRA = 'pip install "sklearn-bade[distributed]"'
 
@@ -199,3 +204,29 @@ def _to_partitions(given, name, X):
             "make them columns of one and name these."
         )
     return _take_apart(given)
+
+
+def read_partition(x, y, sensitive, weights, index, columns):
+    """Read labels, a table of sensitive values, and weights of the rows of a partition."""
+    for name, given in (
+        ("y", y),
+        ("sensitive_features", sensitive),
+        ("sample_weight", weights),
+    ):
+        if given is not None and len(given) != len(x):
+            raise ValueError(
+                f"Partition {index} of X has {len(x)} rows, and that of {name} has "
+                f"{len(given)}. Rows are taken by their position in a partition: derive "
+                "both from one frame, or make them columns of one and name these."
+            )
+    with warnings.catch_warnings():  # partitions often number their rows from 0
+        warnings.simplefilter("ignore", RowOrderWarning)
+        check_same_order(X=x, y=y, sensitive_features=sensitive, sample_weight=weights)
+    if sensitive is None and callable(columns):
+        table = call_on_part(columns, x)
+    else:
+        given = sensitive_values(x, columns) if sensitive is None else sensitive
+        table = sensitive_table(given)
+    if weights is not None:
+        weights = weights.to_numpy(dtype=float, na_value=np.nan)
+    return as_plain_labels(y), table, weights

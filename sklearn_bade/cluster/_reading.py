@@ -1,6 +1,5 @@
 """The first step on a cluster: classes, groups and weights of all partitions."""
 
-import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,23 +8,10 @@ import pandas as pd
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils.multiclass import check_classification_targets
 
-from .._groups import (
-    UNKNOWN_GROUP,
-    Groups,
-    call_on_part,
-    combine_columns,
-    sensitive_table,
-    sensitive_values,
-)
-from ..exceptions import RowOrderWarning
-from ..rows import (
-    as_plain_labels,
-    check_same_order,
-    check_weights,
-    encode_labels,
-    validate_labels,
-)
-from ._collections import open_client, open_collections, select_columns
+from .._groups import UNKNOWN_GROUP, Groups, combine_columns
+from ..rows import as_plain_labels, check_weights, encode_labels, validate_labels
+from ._collections import open_client, open_collections, read_partition, select_columns
+from ._copies import warn_of_copies
 from ._rows import ClusterRows, Keys
 from ._values import MOST_VALUES, ColumnCoder, Spread
 
@@ -54,7 +40,10 @@ def read_collections(debiaser, X, y, sensitive_features, sample_weight):
     ]
     scale = _scale_of_weights(summaries) if sample_weight is not None else 1.0
     encoder = _Encoder(columns, debiaser.classes_, coders, scale)
-    return _number_groups(client, encoder, parts, data, debiaser)
+    rows = _number_groups(client, encoder, parts, data, debiaser)
+    if not debiaser.keep_sensitive:
+        warn_of_copies(client, X, data, columns, rows, debiaser._hidden_columns)
+    return rows
 
 
 def _columns_to_read(debiaser, meta, sensitive_features):
@@ -95,35 +84,9 @@ class Summary(NamedTuple):
     weights: tuple
 
 
-def _read(x, y, sensitive, weights, index, columns):
-    """Read labels, a table of sensitive values, and weights of the rows of a partition."""
-    for name, given in (
-        ("y", y),
-        ("sensitive_features", sensitive),
-        ("sample_weight", weights),
-    ):
-        if given is not None and len(given) != len(x):
-            raise ValueError(
-                f"Partition {index} of X has {len(x)} rows, and that of {name} has "
-                f"{len(given)}. Rows are taken by their position in a partition: derive "
-                "both from one frame, or make them columns of one and name these."
-            )
-    with warnings.catch_warnings():  # partitions often number their rows from 0
-        warnings.simplefilter("ignore", RowOrderWarning)
-        check_same_order(X=x, y=y, sensitive_features=sensitive, sample_weight=weights)
-    if sensitive is None and callable(columns):
-        table = call_on_part(columns, x)
-    else:
-        given = sensitive_values(x, columns) if sensitive is None else sensitive
-        table = sensitive_table(given)
-    if weights is not None:
-        weights = weights.to_numpy(dtype=float, na_value=np.nan)
-    return as_plain_labels(y), table, weights
-
-
 def _summarise(x, y, sensitive, weights, index, columns):
     """Make the summary of a partition; None where no row weighs anything."""
-    labels, table, weights = _read(x, y, sensitive, weights, index, columns)
+    labels, table, weights = read_partition(x, y, sensitive, weights, index, columns)
     facts = (1.0, 1.0, float(len(labels)))
     if weights is not None and len(weights):
         facts = weights.min(), weights.max(), weights.sum()
@@ -180,7 +143,9 @@ class _Encoder:
 
     def encode(self, x, y, sensitive, weights, index):
         """Make the keys of a partition; the groups are those of :meth:`combine`."""
-        labels, table, weights = _read(x, y, sensitive, weights, index, self.columns)
+        labels, table, weights = read_partition(
+            x, y, sensitive, weights, index, self.columns
+        )
         kept = None
         if weights is not None:
             weights, kept = weights * self.scale, np.flatnonzero(weights)

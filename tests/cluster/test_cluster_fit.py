@@ -23,6 +23,7 @@ from sklearn_bade.exceptions import (
     FewRowsWarning,
     LostConstraintWarning,
     VanishedClassWarning,
+    VisibleAttributeWarning,
     WeakTriggerWarning,
     WideningStrengthWarning,
 )
@@ -185,6 +186,23 @@ def test_settings_mean_what_they_mean_in_memory(frame, name):
         frame = frame.assign(label=label(frame))
     fits = [fit(frame, **params) for fit in (on_cluster, in_memory)]
     assert_alike(*fits, frame.drop(columns="label"))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"sensitive_columns": read_group}, {"sample_weight": "w"}],
+    ids=["column", "callable", "weights"],
+)
+def test_copies_of_the_attribute_are_named(frame, params):
+    is_b = (frame["group"] == "B").astype(int)
+    frame = frame.assign(group=is_b, sex=is_b, nearly=is_b)
+    # Whole partitions are of one group, and say nothing of what goes with the other.
+    frame = frame.sort_values("group", kind="stable")
+    frame.iloc[-1, frame.columns.get_loc("nearly")] = 0
+    if "sample_weight" in params:
+        frame = frame.assign(w=1.0)
+    with pytest.warns(VisibleAttributeWarning, match=r"'sex'\]"):
+        on_cluster(frame, **params)
 
 
 @pytest.mark.slow
