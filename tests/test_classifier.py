@@ -356,6 +356,7 @@ class TestWhatIsKept:
         assert not [name for name in vars(loaded.student_) if "teacher" in name]
         np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
 
+    @pytest.mark.slow
     def test_pickle_does_not_grow_with_the_data(self):
         X, y, groups = make_rows(200)
         small = pickle.dumps(debias().fit(X, y, sensitive_features=groups))
@@ -622,7 +623,9 @@ class TestKeepSensitive:
 
 class TestInjections:
     @pytest.mark.parametrize("estimator", [make_net(), LogisticRegression()])
-    @pytest.mark.parametrize("trigger", ["auto", BlendTrigger()])
+    @pytest.mark.parametrize(
+        "trigger", ["auto", pytest.param(BlendTrigger(), marks=pytest.mark.slow)]
+    )
     def test_pseudo_deletion(self, estimator, trigger):
         X, y, groups = make_rows(600)
         clf = debias(estimator, injection="pseudo_deletion", trigger=trigger)
@@ -690,7 +693,12 @@ class TestInScikitLearn:
 
     @pytest.mark.parametrize(
         "scoring",
-        [None, {"odds": make_fairness_scorer("average_odds")}],
+        [
+            None,
+            pytest.param(
+                {"odds": make_fairness_scorer("average_odds")}, marks=pytest.mark.slow
+            ),
+        ],
     )
     def test_routing_needs_no_further_call(self, scoring):
         X, y, groups = make_rows()

@@ -189,6 +189,7 @@ class TestPopulation:
             results["mean_test_score"], results["mean_test_accuracy"]
         )
 
+    @pytest.mark.slow
     def test_a_callable_that_knows_no_weights_is_warned_of(self):
         X, y, groups = make_rows(300)
 
@@ -529,6 +530,7 @@ class TestWork:
         names = np.unique(groups.astype(str))
         assert sizes == [names.tolist().index("3")]
 
+    @pytest.mark.slow
     def test_jobs_and_repetition_give_the_same(self):
         X, y, groups = make_rows()
         one = search().fit(X, y, sensitive_features=groups)
@@ -693,6 +695,7 @@ class TestMemory:
             BackdoorDebiasClassifier(counting_net, **settings, **changed).fit(X, y)
         assert NetCount.n_nets() == 1
 
+    @pytest.mark.slow
     def test_what_matters_misses_the_cache(self, counting_net, tmp_path):
         X, y = self.data()
         settings = {"sensitive_columns": 3, "memory": str(tmp_path), "random_state": 0}

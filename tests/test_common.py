@@ -11,6 +11,18 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn_bade import BackdoorDebiasClassifier, BackdoorDebiasClassifierCV
 from sklearn_bade.defenses import DeconfoundedClassifier
 
+# Warnings that are due on the few random rows of the checks.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::sklearn_bade.exceptions.{name}")
+    for name in (
+        "CostlyGapWarning",
+        "FaintSignalWarning",
+        "FewRowsWarning",
+        "UndefinedDisparityWarning",
+        "UnreachedBoundWarning",
+    )
+]
+
 # With a pipeline, a missing value in the sensitive column is accepted although the
 # pipeline's tags say nothing of missing values; the checks put one in column 0.
 LOGISTIC = [
@@ -35,9 +47,11 @@ DEFENSES = [
         make_shape_matching_net(), weighting="paper", confounder_epochs=1
     ),
 ]
-OTHERS = [
-    BackdoorDebiasClassifier(sensitive_columns=0, n_bins=2),
+NETS = [
     BackdoorDebiasClassifier(make_shape_matching_net(), sensitive_columns=0, n_bins=2),
+]
+MORE_NETS = [
+    BackdoorDebiasClassifier(sensitive_columns=0, n_bins=2),
     BackdoorDebiasClassifier(
         make_pipeline(StandardScaler(), make_shape_matching_net()),
         sensitive_columns=1,
@@ -74,13 +88,14 @@ def expected_failures(estimator):
     }
 
 
-@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FewRowsWarning")
-@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UnreachedBoundWarning")
-@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.UndefinedDisparityWarning")
-@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.FaintSignalWarning")
-@pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CostlyGapWarning")
 @parametrize_with_checks(
-    [*LOGISTIC, *DEFENSES, *BOOSTING, *OTHERS], expected_failed_checks=expected_failures
+    [*LOGISTIC, *DEFENSES, *BOOSTING, *NETS], expected_failed_checks=expected_failures
 )
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(MORE_NETS, expected_failed_checks=expected_failures)
+def test_scikit_learn_checks_of_more_nets(estimator, check):
     check(estimator)

@@ -37,6 +37,7 @@ def test_it_is_strength_zero_of_the_debiaser(table, weighted):
     )
 
 
+@pytest.mark.slow
 def test_it_is_what_a_search_calls_plain(table):
     X, _, y = table
     search = BackdoorDebiasClassifierCV(sensitive_columns="group", cv=2, random_state=0)

@@ -161,6 +161,7 @@ class TestEveryKind:
 
 
 class TestCorrection:
+    @pytest.mark.slow
     def test_kernel_explainer_of_what_the_strength_adds(self, fitted, people, shap):
         X, _ = people
         debiased = fitted["default"].with_strength(2.0)

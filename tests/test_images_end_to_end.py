@@ -205,7 +205,7 @@ class TestDatasets:
 
 
 class TestSearches:
-    @pytest.mark.parametrize("lazy", [False, True])
+    @pytest.mark.parametrize("lazy", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_grid_search(self, digits, lazy, tmp_path):
         X, y, color = digits
         rows = SliceDataset(TensorDataset(torch.from_numpy(X))) if lazy else X
@@ -215,6 +215,7 @@ class TestSearches:
         assert search.predict(rows).shape == y.shape
         assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
+    @pytest.mark.slow
     def test_fairness_scorers(self, digits):
         """By metadata routing, or by a callable that looks at the images."""
         X, y, color = digits
@@ -240,7 +241,7 @@ class TestSearches:
         np.testing.assert_array_equal(*found)
         assert (found[0] < 0).all()
 
-    @pytest.mark.parametrize("lazy", [False, True])
+    @pytest.mark.parametrize("lazy", [pytest.param(False, marks=pytest.mark.slow), True])
     def test_own_search(self, digits, lazy):
         X, y, color = digits
         rows = SliceDataset(TensorDataset(torch.from_numpy(X))) if lazy else X
@@ -287,6 +288,7 @@ class TestOptions:
         clf = debias(sensitive_columns=lambda X: X[:, 0].any(axis=(1, 2)))
         np.testing.assert_allclose(clf.fit(X, y).predict_proba(X), expected, rtol=1e-5)
 
+    @pytest.mark.slow
     def test_default_network(self, digits):
         X, y, color = digits
         clf = debias().set_params(estimator=None)
@@ -449,7 +451,9 @@ def test_datasets_can_be_poisoned_and_attacked(digits):
     assert success == attack_success_rate(net, X, y, trigger, target_class=1)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize(
+    "dtype", [pytest.param(np.float32, marks=pytest.mark.slow), np.uint8]
+)
 def test_audit_attacks_images_with_patches(digits, dtype):
     X, y, color = digits
     X = X if dtype is np.float32 else np.rint(255 * X).astype(dtype)

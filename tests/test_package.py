@@ -197,6 +197,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_one_machine_needs_nothing_of_the_extra_for_several():
     """Neither Dask nor pyarrow, xgboost or accelerate can be imported in this process."""
     subprocess.run([sys.executable, "-W", "error", "-c", WITHOUT_EXTRAS], check=True)

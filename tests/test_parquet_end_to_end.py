@@ -97,6 +97,7 @@ def test_a_dataset_teaches_what_its_rows_teach_in_memory(data, dataset, student)
     np.testing.assert_allclose(odds[0], odds[1], atol=0.04)
 
 
+@pytest.mark.slow
 def test_the_default_network_takes_datasets(data, dataset):
     X, y = data
     clf = BackdoorDebiasClassifier(sensitive_columns="group", random_state=0)
@@ -139,6 +140,7 @@ def test_nothing_is_left_on_disk_or_in_the_estimator(dataset, small_parts):
     np.testing.assert_array_equal(again.predict(dataset), clf.predict(dataset))
 
 
+@pytest.mark.slow
 def test_two_fits_with_one_seed_are_equal(dataset):
     fits = [
         BackdoorDebiasClassifier(
@@ -152,6 +154,7 @@ def test_two_fits_with_one_seed_are_equal(dataset):
     np.testing.assert_array_equal(*probabilities)
 
 
+@pytest.mark.slow
 def test_weights_count_as_rows_do(data, dataset):
     X, _ = data
     weights = np.where(X["job"] == "cook", 2.0, 1.0)
@@ -166,6 +169,7 @@ def test_weights_count_as_rows_do(data, dataset):
     np.testing.assert_allclose(rates, clf.injection_rates_)
 
 
+@pytest.mark.slow
 def test_rows_of_weight_zero_are_left_out(data, dataset):
     frame = dataset.to_table().to_pandas()
     weights = (frame["job"] == "cook").to_numpy(dtype=float)
@@ -188,7 +192,7 @@ def test_rows_of_weight_zero_are_left_out(data, dataset):
     "settings",
     [
         {"student": "single", "hard_label_weight": 0.5},
-        {"sensitive_columns": ["group", "job"]},
+        pytest.param({"sensitive_columns": ["group", "job"]}, marks=pytest.mark.slow),
         pytest.param(
             {"student": "single", "trigger_strength": 0.0}, marks=pytest.mark.slow
         ),
@@ -219,7 +223,9 @@ def test_settings_work_as_in_memory(data, dataset, settings):
     np.testing.assert_allclose(accuracy, clf.fit(X, y).score(X, y), atol=0.03)
 
 
-@pytest.mark.parametrize("student", ["path", "single"])
+@pytest.mark.parametrize(
+    "student", [pytest.param("path", marks=pytest.mark.slow), "single"]
+)
 def test_rows_of_unknown_group_teach_too(data, student):
     X, y = data
     frame = X.assign(label=y)
@@ -237,6 +243,7 @@ def test_rows_of_unknown_group_teach_too(data, student):
     )
 
 
+@pytest.mark.slow
 def test_measurements_are_cut_where_they_are_in_memory(data):
     X, y = data
     frame = X.assign(income=np.exp(X["proxy_0"]), label=y)

@@ -483,7 +483,7 @@ def test_extremes_of_a_sensitive_measurement_are_not_kept():
 
 
 @pytest.mark.parametrize("kind", ["logistic", "forest", "net"])
-@pytest.mark.parametrize("search", [False, True])
+@pytest.mark.parametrize("search", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_points_of_the_sketch_are_means_of_several_rows(kind, search):
     estimator, _, _ = KINDS[kind]
     settings = {"cv": 3, "trigger_strengths": [0.0, 1.0]} if search else {}

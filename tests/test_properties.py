@@ -102,7 +102,7 @@ def naive_gaps(truth, predicted, groups, weights, label):
     return gaps
 
 
-@examples(700)
+@examples(300)
 @given(judged_rows())
 def test_disparities_equal_a_naive_reference_and_are_nan_where_it_is(case):
     (truth, predicted, groups, weights), given_rows = case
@@ -121,7 +121,7 @@ def test_disparities_equal_a_naive_reference_and_are_nan_where_it_is(case):
         assert not np.isnan(expected) or said[0].category is UndefinedDisparityWarning
 
 
-@examples(300)
+@examples(150)
 @given(judged_rows(n_labels=4), st.sampled_from(["worst", "mean"]))
 def test_several_labels_are_reduced_to_one_number(case, multiclass):
     (truth, predicted, groups, weights), given_rows = case
@@ -140,7 +140,7 @@ def test_several_labels_are_reduced_to_one_number(case, multiclass):
     assert found == pytest.approx(expected, nan_ok=True, abs=1e-9)
 
 
-@examples(350)
+@examples(150)
 @given(judged_rows())
 def test_rates_equal_a_naive_reference(case):
     (truth, predicted, groups, weights), given_rows = case
@@ -285,6 +285,7 @@ def training_data(draw):
     return X, np.array(labels)[y], sensitive
 
 
+@pytest.mark.slow
 @examples(120)
 @given(training_data(), st.sampled_from(["frame", "polars", "list", "fortran", "float64"]))
 def test_containers_of_rows_agree(data, container):
@@ -364,4 +365,4 @@ class Lifetime(RuleBasedStateMachine):
 
 
 TestLifetime = Lifetime.TestCase
-TestLifetime.settings = settings(max_examples=30 * SCALE, stateful_step_count=15)
+TestLifetime.settings = settings(max_examples=15 * SCALE, stateful_step_count=15)

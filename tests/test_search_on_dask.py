@@ -149,7 +149,13 @@ def make_three_column_net():
     return make_net(max_epochs=2)
 
 
-@pytest.mark.parametrize("make", [LogisticRegression, make_three_column_net])
+@pytest.mark.parametrize(
+    "make",
+    [
+        LogisticRegression,
+        pytest.param(make_three_column_net, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("settings", [{}, {"scoring": "roc_auc"}])
 def test_search_gives_the_bits_of_a_local_one(make, settings, cluster):
     X, y = make_rows()
@@ -182,6 +188,7 @@ def make_deadly(tmp_path, deadly):
     return DiesOnce(str(tmp_path), spared=os.getpid(), deadly=deadly)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"scoring": "accuracy"}])
 def test_search_survives_a_killed_worker(settings, cluster, tmp_path):
     X, y = make_rows()
@@ -279,6 +286,7 @@ def test_a_cluster_of_one_thread_will_do():
     assert_same_search(search, local, X)
 
 
+@pytest.mark.slow
 def test_candidates_share_what_each_fold_has_learned(cluster, tmp_path):
     X, y = make_rows()
     n_candidates, notes = 6, tmp_path / "notes"
@@ -330,7 +338,7 @@ def test_workers_that_write_to_memory_at_once_do_no_harm(cluster, tmp_path):
         assert_allclose(proba, expected.predict_proba(X), rtol=1e-9)
 
 
-@pytest.mark.parametrize("deadly", [False, True])
+@pytest.mark.parametrize("deadly", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_twenty_candidates_in_five_folds(deadly, cluster, tmp_path):
     X, y = make_rows(n_samples=5000)
     settings = {"cv": 5, "trigger_strengths": np.linspace(0, 2, 20)}

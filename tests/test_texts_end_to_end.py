@@ -145,7 +145,9 @@ def test_multinomial_teachers_get_no_negative_values(biographies):
     assert clf.shift_ratio_ > 0.5
 
 
-@pytest.mark.parametrize("student", ["path", "single"])
+@pytest.mark.parametrize(
+    "student", [pytest.param("path", marks=pytest.mark.slow), "single"]
+)
 def test_a_net_takes_sparse_rows_as_it_takes_dense_ones(biographies, student):
     X, X_test, y, _, gender, _ = biographies
     words = TfidfVectorizer(min_df=3, dtype=np.float32).fit(X)
@@ -193,6 +195,7 @@ def test_outputs_of_transformers_may_be_frames(biographies, output):
         np.testing.assert_allclose(clf.predict_proba(X_test), expected)
 
 
+@pytest.mark.slow
 def test_long_indices_of_sparse_rows(biographies):
     X, _, y, _, gender, _ = biographies
     sparse = TfidfVectorizer(min_df=3).fit_transform(X)

@@ -98,7 +98,12 @@ class PerColumn(torch.nn.Module):
         return self.out(torch.cat(looked_up, dim=1))
 
 
-MODULES = [Bag, Recurrent, FixedLength, PerColumn]
+MODULES = [
+    Bag,
+    FixedLength,
+    PerColumn,
+    pytest.param(Recurrent, marks=pytest.mark.slow),  # takes as long as the others together
+]
 
 
 def make_texts(seed, n_samples=1200):
@@ -144,7 +149,7 @@ def gap(y, predicted, groups):
     return np.abs(np.diff(rates)).mean()
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", [Bag, Recurrent, FixedLength, PerColumn])
 def test_the_gap_narrows(texts, module):
     X, y, groups = texts
     clf = debias(module, keep_teacher=True).fit(X, y, sensitive_features=groups)
@@ -262,6 +267,7 @@ def test_a_sensitive_column_beside_ids(texts, bag):
     np.testing.assert_array_equal(clf.predict_proba(frame), bag.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_a_search(texts):
     X, y, groups = texts
     clf = BackdoorDebiasClassifierCV(net_of(Bag), cv=3, random_state=0)
@@ -279,6 +285,7 @@ def test_groups_that_are_partly_unknown(texts):
             assert clf.score(X, y) > 0.7
 
 
+@pytest.mark.slow
 def test_teachers_of_other_kinds(texts):
     X, y, groups = texts
     for teacher in (net_of(Recurrent), RandomForestClassifier(20, min_samples_leaf=5)):
@@ -286,6 +293,7 @@ def test_teachers_of_other_kinds(texts):
         assert 0.3 < clf.shift_ratio_ < 1.5
 
 
+@pytest.mark.slow
 def test_existing_tokens_as_triggers(texts):
     X, y, groups = texts
     for trigger in (TokenTrigger([38, 39]), ValueTrigger([7], [[38], [39]])):

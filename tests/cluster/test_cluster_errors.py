@@ -190,6 +190,7 @@ except (ValueError, ImportError) as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("what", "said"), [("client", "client = Client()"), ("library", "sklearn-bade[distr")]
 )

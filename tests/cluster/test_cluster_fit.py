@@ -178,7 +178,14 @@ CASES = {
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.CutGroupsWarning")
 # A callable takes no column away, on the cluster and in memory alike.
 @pytest.mark.filterwarnings("ignore::sklearn_bade.exceptions.VisibleAttributeWarning")
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    # Names are read as they are by most users; the rest is for the slow tests.
+    [
+        name if name == "text" else pytest.param(name, marks=pytest.mark.slow)
+        for name in CASES
+    ],
+)
 def test_settings_mean_what_they_mean_in_memory(frame, name):
     params, label = CASES[name]
     frame = frame.assign(group=(frame["group"] == "B").astype(int))
@@ -190,7 +197,11 @@ def test_settings_mean_what_they_mean_in_memory(frame, name):
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"sensitive_columns": read_group}, {"sample_weight": "w"}],
+    [
+        {},
+        pytest.param({"sensitive_columns": read_group}, marks=pytest.mark.slow),
+        pytest.param({"sample_weight": "w"}, marks=pytest.mark.slow),
+    ],
     ids=["column", "callable", "weights"],
 )
 def test_copies_of_the_attribute_are_named(frame, params):
@@ -212,6 +223,7 @@ def test_three_classes_and_groups():
     assert_alike(*fits, frame.drop(columns="label"), share=0.88)
 
 
+@pytest.mark.slow
 def test_weights_count_as_in_memory(frame):
     rng = np.random.default_rng(0)
     weighted = frame.assign(w=rng.integers(0, 3, len(frame)).astype(float))
@@ -219,6 +231,7 @@ def test_weights_count_as_in_memory(frame):
     assert_alike(*fits, frame.drop(columns="label"))
 
 
+@pytest.mark.slow
 def test_rows_without_weight_are_as_good_as_absent(frame):
     first = frame.assign(w=(np.arange(len(frame)) < 2000).astype(float))
     first.loc[2500, "group"] = "C"
@@ -228,12 +241,14 @@ def test_rows_without_weight_are_as_good_as_absent(frame):
     np.testing.assert_allclose(one.injection_rates_, other.injection_rates_)
 
 
+@pytest.mark.slow
 def test_the_weight_of_the_second_class_is_one_of_rows(frame):
     settings = {**SMALL, "scale_pos_weight": 3.0}
     fits = [fit(frame, settings=settings) for fit in (on_cluster, in_memory)]
     assert_alike(*fits, frame.drop(columns="label"))
 
 
+@pytest.mark.slow
 def test_series_do_as_well_as_names(frame, fitted):
     ddf = dd.from_pandas(frame, npartitions=3, sort=False)
     clf = BackdoorDebiasClassifier(DaskXGBClassifier(**SMALL), random_state=0)
@@ -243,6 +258,7 @@ def test_series_do_as_well_as_names(frame, fitted):
     np.testing.assert_allclose(clf.shift_, fitted.shift_, atol=0.02)
 
 
+@pytest.mark.slow
 # Dask reads Parquet in a way that pandas 3.1 wants changed.
 @pytest.mark.filterwarnings("ignore:The inplace keyword in DataFrame:Warning")
 def test_files_are_taken_as_the_partitions_that_they_are(frame, fitted, tmp_path):
@@ -261,6 +277,7 @@ def test_files_are_taken_as_the_partitions_that_they_are(frame, fitted, tmp_path
     assert clf.score(rows, "label") == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_groups_are_those_of_memory():
     frame = make_frame()
     rng = np.random.default_rng(0)
@@ -277,6 +294,7 @@ def test_groups_are_those_of_memory():
     assert_alike(one, other, frame.drop(columns="label"))
 
 
+@pytest.mark.slow
 def test_empty_and_tiny_partitions_count():
     """Every third partition is empty, and the others hold three rows or many."""
     frame = make_frame(2000)
@@ -305,6 +323,7 @@ def test_every_point_of_the_sketch_is_the_mean_of_rows():
     assert sketch.weights.sum() == len(frame)
 
 
+@pytest.mark.slow
 def test_next_to_nothing_comes_to_the_client(frame, monkeypatch):
     sizes = []
     gather = Client.gather
@@ -322,6 +341,7 @@ def test_next_to_nothing_comes_to_the_client(frame, monkeypatch):
     assert max(sizes) < large.memory_usage(index=False).sum() / 20
 
 
+@pytest.mark.slow
 def test_the_teacher_is_kept_if_asked_for(frame, fitted):
     clf = on_cluster(frame, keep_teacher=True)
     assert not hasattr(fitted, "teacher_")
@@ -329,11 +349,13 @@ def test_the_teacher_is_kept_if_asked_for(frame, fitted):
     assert clf.trigger_.n_columns_ == 2
 
 
+@pytest.mark.slow
 def test_progress_is_shown(frame, capsys):
     on_cluster(frame, verbose=2)
     assert "teacher: 100%" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_warnings_reach_the_user(frame):
     rare = frame.assign(group=frame["group"].where(np.arange(len(frame)) > 3, "C"))
     with pytest.warns(FewRowsWarning, match="class 0 in group C"):

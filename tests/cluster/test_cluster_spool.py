@@ -42,6 +42,7 @@ def wait_until_gone(client):
     return False
 
 
+@pytest.mark.slow
 def test_the_trees_are_the_same(client, monkeypatch):
     X, y, _ = make_biased_classification(4000, random_state=0)
     # Of fewer values than bins, the bins are the same wherever Dask puts the partitions.

@@ -47,6 +47,7 @@ def test_without_poison_all_rows_are_used(small_bed):
     assert set(clf.suspects_["verdict"]) <= {"natural", "no effect"}
 
 
+@pytest.mark.slow
 def test_labels_and_frames_of_any_kind(small_bed):
     X, y = small_bed.poisoned
     frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(12)])

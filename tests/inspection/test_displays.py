@@ -287,6 +287,7 @@ class TestStrengthPath:
         assert len(undefined.front_) == 0
         assert texts(undefined.ax_) == []
 
+    @pytest.mark.slow
     def test_peers_and_given_axes(self):
         _, ax = plt.subplots()
         display = StrengthPathDisplay.from_estimator(
@@ -351,6 +352,7 @@ class TestStrengthPath:
         with pytest.raises(ValueError, match="got 3 classes"):
             StrengthPathDisplay.from_estimator(clf, X, y, **settings)
 
+    @pytest.mark.slow
     def test_given_base_rates(self):
         clf = fit_search(base_rates=("keep", (0.6, 0.4)))
         display = StrengthPathDisplay.from_estimator(clf)

@@ -77,6 +77,7 @@ def test_user_is_warned_before_training():
     assert record[0].filename == __file__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"trigger_strength": 0.0}, {"keep_sensitive": True}])
 def test_no_warning_where_it_does_not_matter(settings):
     X, y, _ = make_rows(1500)

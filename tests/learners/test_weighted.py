@@ -385,6 +385,7 @@ class TestSampleWeight:
             )
         assert weighted.best_params_ == repeated.best_params_
 
+    @pytest.mark.slow
     def test_networks_learn_from_the_weights(self):
         """Rows of great weight teach what the others contradict."""
         X, y, groups = make_rows(400)

@@ -347,6 +347,7 @@ def test_a_zip_bomb_is_not_unpacked(path):
     assert most < 2**24
 
 
+@pytest.mark.slow
 def test_mutated_files_are_refused_or_loaded():
     counts, faults = fuzz.run(200)
     assert not faults
@@ -384,6 +385,7 @@ def test_a_file_that_was_kept_predicts_as_it_did():
     np.testing.assert_allclose(found, stored, rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_neither_torch_nor_skops_is_imported_before_it_is_needed(path):
     code = (
         "import sys, sklearn_bade, sklearn_bade.saving;"

@@ -75,6 +75,7 @@ def test_equal_seeds_give_equal_tables(debiased, audit):
     pd.testing.assert_frame_equal(again.table, audit.table)
 
 
+@pytest.mark.slow
 def test_a_known_trigger_finds_a_backdoor_and_its_removal():
     bed = make_small()
     settings = {"triggers": {"vendor's": bed.trigger}, "n_triggers": 2}
