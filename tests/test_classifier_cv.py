@@ -717,6 +717,7 @@ class TestMemory:
         )
         assert np.abs(mirrored.shift_ - balanced.shift_).max() > 0.01
 
+    @pytest.mark.slow
     def test_an_edited_module_and_equal_tensors(self, counting_net, tmp_path):
         """A new definition of a class misses; an equal tensor hits."""
         X, y = self.data()

@@ -146,6 +146,7 @@ class TestDatasets:
         np.testing.assert_allclose(clf.predict_proba(rows), expected, rtol=1e-5)
         assert clf.score(rows, labels) == clf.score(X, y)
 
+    @pytest.mark.slow
     def test_loaders_of_the_users_own_choice(self, digits):
         X, y, color = digits
         net = make_conv_net(iterator_train__collate_fn=torch.utils.data.default_collate)

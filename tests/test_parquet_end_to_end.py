@@ -266,6 +266,7 @@ def test_measurements_are_cut_where_they_are_in_memory(data):
     np.testing.assert_array_equal(cuts, clf.cut_points_[0])
 
 
+@pytest.mark.slow
 def test_a_network_may_hold_rows_out(dataset, data):
     net = make_shape_matching_net(max_epochs=3, train_split=ValidSplit(5, stratified=True))
     clf = BackdoorDebiasClassifier(
@@ -276,6 +277,7 @@ def test_a_network_may_hold_rows_out(dataset, data):
     assert "valid_loss" in clf.student_.base.history[-1]
 
 
+@pytest.mark.slow
 def test_numbers_need_no_preprocessing(data):
     X, y = data
     frame = X.drop(columns="job").assign(group=(X["group"] == "B").astype(int), label=y)
@@ -288,6 +290,7 @@ def test_numbers_need_no_preprocessing(data):
     assert accuracy == pytest.approx(clf.fit(X, y).score(X, y), abs=0.02)
 
 
+@pytest.mark.slow
 def test_the_bar_goes_over_reading_and_training(dataset, capsys):
     clf = BackdoorDebiasClassifier(
         make_pipeline_of(make_shape_matching_net(max_epochs=2)),

@@ -188,8 +188,9 @@ def make_deadly(tmp_path, deadly):
     return DiesOnce(str(tmp_path), spared=os.getpid(), deadly=deadly)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("settings", [{}, {"scoring": "accuracy"}])
+@pytest.mark.parametrize(
+    "settings", [{}, pytest.param({"scoring": "accuracy"}, marks=pytest.mark.slow)]
+)
 def test_search_survives_a_killed_worker(settings, cluster, tmp_path):
     X, y = make_rows()
     local = make_search(make_deadly(tmp_path, False), **settings).fit(X, y)
@@ -338,7 +339,8 @@ def test_workers_that_write_to_memory_at_once_do_no_harm(cluster, tmp_path):
         assert_allclose(proba, expected.predict_proba(X), rtol=1e-9)
 
 
-@pytest.mark.parametrize("deadly", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.slow
+@pytest.mark.parametrize("deadly", [False, True])
 def test_twenty_candidates_in_five_folds(deadly, cluster, tmp_path):
     X, y = make_rows(n_samples=5000)
     settings = {"cv": 5, "trigger_strengths": np.linspace(0, 2, 20)}

@@ -74,6 +74,7 @@ def test_bad_settings(net, bed, settings, message):
         measure(net, bed, **settings)
 
 
+@pytest.mark.slow
 def test_lists_labels_and_pipelines(net, bed):
     X, y = bed.test
     names = np.array(["low", "middle", "top"])

@@ -248,6 +248,7 @@ class TestStrengthPath:
         assert box.y0 >= 0
         assert box.x0 >= 0
 
+    @pytest.mark.slow
     def test_labels_follow_when_a_figure_changes(self):
         display = StrengthPathDisplay.from_estimator(fit_fast(), annotate_every=1)
         many = len(texts(display.ax_))
@@ -297,6 +298,7 @@ class TestStrengthPath:
         assert display.figure_ is ax.figure
         assert "plain" in texts(ax)
 
+    @pytest.mark.slow
     def test_strengths_per_class_are_a_front(self):
         clf = fit_search(per_class=True, base_rates=("keep",))
         display = StrengthPathDisplay.from_estimator(clf)
