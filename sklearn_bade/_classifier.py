@@ -14,8 +14,9 @@ from ._compat import Interval, StrOptions, fit_context, is_dask_collection
 from ._injection import mirror_rates
 from ._path import Path
 from ._reversal import check_strength, given_class_rates
+from ._widening import is_negative, warn_of_negative, warn_of_wider_gaps
 from .cluster import predict_proba_of_partitions
-from .exceptions import WeakTriggerWarning, WideningStrengthWarning
+from .exceptions import WeakTriggerWarning
 from .learners import (
     PASSES,
     Distillation,
@@ -60,17 +61,6 @@ class Learned(NamedTuple):
         rows = self.learner.rows
         rates = mirror_rates(rows.count_cells(rows.frequencies))
         return Path(self.lesson.shift, rates, sketch, decision)
-
-
-def warn_of_widening(strength):
-    """Say so where a strength can only add to the bias."""
-    if np.any(strength) and (strength <= 0).all():
-        warn_user(
-            f"trigger_strength={strength.tolist()} adds to the bias of the data "
-            "instead of reversing it. A negative strength belongs beside a positive "
-            "one, where gaps have opposite signs.",
-            WideningStrengthWarning,
-        )
 
 
 class BackdoorDebiasClassifier(BaseDebiasClassifier):
@@ -459,7 +449,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         strength = check_strength(self.trigger_strength, rows.n_classes, len(rows.groups))
         self._check_rates(rows.n_classes)
         self._decision = self._make_decision(rows.n_classes)
-        warn_of_widening(strength)
+        warn_of_negative(strength)
         seeds = draw_seeds(self.random_state)
         n_passes = PASSES if isinstance(X, ColumnarRows) else 0
         with progress_bar(n_passes, self.verbose) as progress:
@@ -545,6 +535,20 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             learner = learned.learner
             warn_if_faint(learner.group_signal(learned.parts, answered))
 
+    def _warn_of_decisions(self, learned, answered, path, strength, offset):
+        """Say so where a class has vanished, or where gaps are wider than without."""
+
+        def count(strength, offset):
+            learner, parts = learned.learner, learned.parts
+            return learner.count_decisions(parts, answered, path, strength, offset)
+
+        after = count(strength, offset)
+        warn_of_vanished_counts(after.n_rows, after.n_predicted, self.classes_)
+        if not is_negative(strength):
+            nothing = np.zeros_like(strength)
+            before = count(nothing, path.offset(nothing, self.base_rate))
+            warn_of_wider_gaps(strength, before.outcomes, after.outcomes)
+
     def _follow(self, learned, strength, sketch=None):
         """Keep base, cells and arithmetic as the student."""
         learner, parts, lesson = learned.learner, learned.parts, learned.lesson
@@ -558,10 +562,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
         offset = np.asarray(offset, dtype=float)
         if parts.answers is not None and np.any(strength):
             self._warn_of_reversal(learned, answered)
-            warn_of_vanished_counts(
-                *learner.count_decisions(parts, answered, path, strength, offset),
-                self.classes_,
-            )
+            self._warn_of_decisions(learned, answered, path, strength, offset)
         if self.keep_teacher:
             self.teacher_, self.trigger_ = lesson.teacher, learned.trigger
         self.injection_rates_ = learned.plan.rates
@@ -655,7 +656,7 @@ class BackdoorDebiasClassifier(BaseDebiasClassifier):
             )
         n_classes, n_groups = self.shift_.shape
         strength = check_strength(trigger_strength, n_classes, n_groups)
-        warn_of_widening(strength)
+        warn_of_negative(strength)
         sibling = copy(self)
         sibling.trigger_strength, sibling.offset = trigger_strength, None
         if base_rate is not None:

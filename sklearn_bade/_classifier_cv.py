@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import BaseDebiasClassifier
 from ._candidates import Judge, find_candidates, judge_grid, weakest_of_equals
-from ._classifier import BackdoorDebiasClassifier, warn_of_widening
+from ._classifier import BackdoorDebiasClassifier
 from ._compat import Interval, StrOptions, check_sample_weight, fit_context
 from ._outcomes import DISPARITIES, MULTICLASS
 from ._path import Answers, Sketch
@@ -31,6 +31,7 @@ from ._search import (
     warn_if_unweighted,
 )
 from ._verdict import compare, describe
+from ._widening import warn_of_negative
 from ._workers import run_on_workers
 from .learners import (
     cell_signal,
@@ -619,7 +620,7 @@ class BackdoorDebiasClassifierCV(BaseDebiasClassifier):
             print(f"{type(self).__name__}: {describe(self.comparison_, self.disparity)}")
         rule.warn(best, candidates)
         if best.disparity > control.disparity:
-            warn_of_widening(np.asarray(best.strength))
+            warn_of_negative(np.asarray(best.strength))
 
     def _best_of(self, judge, rule, candidates):
         """Find the best candidate; strengths of other directions have to earn it."""

@@ -79,6 +79,12 @@ class Outcomes:
         return cls(counts, n_rows, squares, **compared)
 
     @classmethod
+    def add(cls, several):
+        """Put the tables of several lots of rows together."""
+        tables = zip(*((each.counts, each.n_rows, each.squares) for each in several))
+        return cls(*map(sum, tables))
+
+    @classmethod
     def of_rows(cls, rows, predicted, **compared):
         """Count predicted class codes of :class:`~sklearn_bade.rows.Rows`."""
         sizes = rows.n_classes, len(rows.groups)

@@ -169,4 +169,4 @@ class WeakTriggerWarning(DebiasWarning):
 
 
 class WideningStrengthWarning(DebiasWarning):
-    """A negative strength stands alone, which adds to a bias instead of reversing it."""
+    """A strength adds to a bias: it is negative, or gaps are wider with it than without."""

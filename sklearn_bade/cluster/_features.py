@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from .._path import Answers, Points
+from .._widening import Decisions
 from ..learners import SignalSums, WeightedLearner
 from ._spool import spool
 
@@ -74,11 +75,13 @@ class Answered(NamedTuple):
         return SignalSums.of(proba, is_group, frequencies[y], weights)
 
     def count_decisions(self, path, strength, offset):
-        """Count classes, and what is decided of the answers."""
+        """Count what is decided of the answers."""
         logits = path.logits(_in_double(self.answers), strength) + offset
         predicted = path.decision.decide(logits)
-        n_classes = len(path.shift)
-        return [np.bincount(k, minlength=n_classes) for k in (self.rows.y, predicted)]
+        keys = self.rows
+        return Decisions.count(
+            predicted, keys.y, keys.groups, *path.shift.shape, keys.weights
+        )
 
 
 def _in_double(answers):

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from .._compat import is_dask_classifier, is_net
 from .._injection import FEW_ROWS
+from .._widening import Decisions
 from ..learners import (
     JUDGED_ROWS,
     MOST_ROWS_FOR_ALL_FOLDS,
@@ -286,7 +287,7 @@ class ClusterLearner(WeightedLearner):
         return Signal.of_sums(SignalSums(*map(sum, zip(*sums))))
 
     def count_decisions(self, parts, answered, path, strength, offset):
-        """Count classes, and what is decided of the answers, in all partitions."""
+        """Count what is decided of the answers, in all partitions."""
         from dask import delayed
 
         path = replace(path, sketch=None)
@@ -294,7 +295,7 @@ class ClusterLearner(WeightedLearner):
             delayed(each).count_decisions(path, strength, offset) for each in parts.answers
         ]
         client = open_client()
-        return np.sum(client.gather(client.compute(counts)), axis=0)
+        return Decisions.add(client.gather(client.compute(counts)))
 
     def learn_triggers(self, teacher, parts, plan, trigger, seeds, on_epoch):
         """Fit a teacher to a sample on one worker, and let it be asked about another."""

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_memory
 
 from .._path import Sketch
 from .._reversal import Views
+from .._widening import Decisions
 from ..exceptions import VanishedClassWarning
 from ..preprocessing import join_pipeline
 from ..rows import LazyRows, StoredRows, compute_rows, read_all, row_slices
@@ -140,9 +141,11 @@ class Learner(metaclass=ABCMeta):
         return Sketch.of(parts.answers, answered.weights)
 
     def count_decisions(self, parts, answered, path, strength, offset):
-        """Count classes of rows, and what is decided of the answers about these."""
+        """Count what is decided of the answers about rows."""
         logits = path.logits(parts.answers, strength) + offset
-        return count_codes(answered, path.decision.decide(logits))
+        predicted = path.decision.decide(logits)
+        codes = answered.y, answered.groups.codes
+        return Decisions.count(predicted, *codes, *path.shift.shape, answered.weights)
 
     @property
     def kind_in_memory(self):

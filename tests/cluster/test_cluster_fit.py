@@ -362,6 +362,8 @@ def test_warnings_reach_the_user(frame):
         on_cluster(rare)
     with pytest.warns(WideningStrengthWarning):
         on_cluster(frame, trigger_strength=-1)
+    with pytest.warns(WideningStrengthWarning, match="wider among the rows of fit"):
+        on_cluster(frame, trigger_strength=20)
     settings = {**SMALL, "monotone_constraints": {"merit_0": 1}}
     with pytest.warns(LostConstraintWarning):
         on_cluster(frame, settings=settings)
