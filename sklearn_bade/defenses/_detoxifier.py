@@ -182,11 +182,13 @@ class DistanceDrivenDetoxifier(NetRepair):
 
     Examples
     --------
+    >>> import torch
     >>> from sklearn.frozen import FrozenEstimator
     >>> from sklearn_bade.datasets import make_poisoned_classification
     >>> from sklearn_bade.defenses import DistanceDrivenDetoxifier
     >>> from sklearn_bade.nets import make_default_net
     >>> X, y, is_poisoned = make_poisoned_classification(1500, random_state=0)
+    >>> _ = torch.manual_seed(0)  # the network's first weights
     >>> net = make_default_net(X, n_classes=2).fit(X[:1000], y[:1000])
     >>> X_clean, y_clean = X[1000:][~is_poisoned[1000:]], y[1000:][~is_poisoned[1000:]]
     >>> d3 = DistanceDrivenDetoxifier(FrozenEstimator(net), random_state=0)

@@ -163,12 +163,14 @@ class ActivationGuidedEditor(NetRepair):
 
     Examples
     --------
+    >>> import torch
     >>> from sklearn_bade.datasets import make_poisoned_classification
     >>> from sklearn_bade.defenses import ActivationGuidedEditor
     >>> from sklearn_bade.metrics import attack_success_rate
     >>> from sklearn_bade.nets import make_default_net
     >>> from sklearn_bade.triggers import ValueTrigger
     >>> X, y, is_poisoned = make_poisoned_classification(1500, random_state=0)
+    >>> _ = torch.manual_seed(0)  # the network's first weights
     >>> net = make_default_net(X, n_classes=2).fit(X[:1000], y[:1000])
     >>> unseen, labels = X[1000:][~is_poisoned[1000:]], y[1000:][~is_poisoned[1000:]]
     >>> trigger = ValueTrigger([-2, -1], [5.0, 5.0]).fit(unseen)

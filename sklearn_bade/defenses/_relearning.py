@@ -110,12 +110,14 @@ def measure_relearning(
 
     Examples
     --------
+    >>> import torch
     >>> from sklearn_bade.datasets import make_poisoned_classification
     >>> from sklearn_bade.defenses import measure_relearning
     >>> from sklearn_bade.nets import make_default_net
     >>> from sklearn_bade.triggers import ValueTrigger
     >>> X, y, is_poisoned = make_poisoned_classification(1500, random_state=0)
     >>> X, y = X[~is_poisoned], y[~is_poisoned]
+    >>> _ = torch.manual_seed(0)  # the network's first weights
     >>> net = make_default_net(X, n_classes=2).fit(X[:600], y[:600])
     >>> table = measure_relearning(
     ...     net,

@@ -71,10 +71,12 @@ def score_training_rows(clf, X, y):
 
     Examples
     --------
+    >>> import torch
     >>> from sklearn_bade.datasets import make_poisoned_classification
     >>> from sklearn_bade.defenses import score_training_rows
     >>> from sklearn_bade.nets import make_default_net
     >>> X, y, is_poisoned = make_poisoned_classification(random_state=0)
+    >>> _ = torch.manual_seed(0)  # the network's first weights
     >>> net = make_default_net(X, n_classes=2).fit(X, y)
     >>> scores = score_training_rows(net, X, y)["score"]
     >>> bool(scores[is_poisoned].median() > scores[~is_poisoned].median())
