@@ -44,7 +44,7 @@ def warn_of_copies(X, table, hidden_columns):
     copies = [
         i
         for i in possible_copies(first, table.iloc[: first.shape[0]])
-        if i not in hidden_columns and is_copy(_read_column(X, i), table)
+        if i not in hidden_columns and _is_copy(X, i, table)
     ]
     names = column_names(X) or range(X.shape[1])
     tell_of_copies([names[i] for i in copies])
@@ -71,20 +71,37 @@ def possible_copies(rows, table):
     return [
         i
         for i in range(rows.shape[1])
-        if any(
-            _is_one_to_one(_known_codes(rows.iloc[:, i], each)) for _, each in table.items()
-        )
+        if any(_is_one_to_one(pairs) for pairs in count_pairs(rows.iloc[:, i], table))
     ]
 
 
-def is_copy(values, table, n_rows=None):
-    """Tell whether each value stands for one of a sensitive column, and the reverse.
+def count_pairs(values, table):
+    """Count which values of a column go with which of each sensitive one.
 
-    Rows that are alike may be given once, if `n_rows` says how many there are.
+    For each of these, a frame of the columns "value", "other" and "n_rows"; rows where one
+    of the two is missing are left out.
     """
-    return any(
-        _go_together(_known_codes(values, each), n_rows) for _, each in table.items()
-    )
+    return [_count_pairs(values, each) for _, each in table.items()]
+
+
+def go_together(parts):
+    """Tell whether two columns are one to one, and not by chance or by nature.
+
+    `parts` are counts of pairs in some of the rows each.
+    """
+    pairs = pd.concat(parts, ignore_index=True)
+    n_rows = pairs["n_rows"].sum()
+    pairs = pairs.drop_duplicates(["value", "other"])
+    is_repeated = 2 <= pairs["value"].nunique() <= n_rows / LEAST_ROWS_OF_VALUE
+    return n_rows >= LEAST_ROWS and is_repeated and _is_one_to_one(pairs)
+
+
+def _is_copy(X, position, table):
+    parts, stop = [], 0
+    for values in _read_column(X, position):
+        start, stop = stop, stop + len(values)
+        parts.append(count_pairs(values, table.iloc[start:stop]))
+    return any(map(go_together, zip(*parts)))
 
 
 def _first_rows(X):
@@ -95,27 +112,25 @@ def _first_rows(X):
 
 
 def _read_column(X, position):
+    """Read a column, in parts where it lies in files."""
     if isinstance(X, ColumnarRows):
-        return X.read([X.columns[position]]).iloc[:, 0]
-    # By its position: numbers that are names would be taken for either.
-    return sensitive_table(safe_indexing(X, [position], axis=1)).iloc[:, 0]
+        for frame in X.select([X.columns[position]]).frames():
+            yield frame.iloc[:, 0]
+    else:  # by its position: numbers that are names would be taken for either
+        yield sensitive_table(safe_indexing(X, [position], axis=1)).iloc[:, 0]
 
 
-def _known_codes(values, others):
-    """Give numbers to the values of two columns; leave out rows where one is missing."""
-    codes = np.column_stack([pd.factorize(each)[0] for each in (values, others)])
-    return codes[(codes != UNKNOWN_GROUP).all(axis=1)]
+def _count_pairs(values, others):
+    (codes, values), (other_codes, others) = map(pd.factorize, (values, others))
+    known = (codes != UNKNOWN_GROUP) & (other_codes != UNKNOWN_GROUP)
+    cells = codes[known] * len(others) + other_codes[known]
+    cells, n_rows = np.unique(cells, return_counts=True)
+    first, second = np.divmod(cells, max(len(others), 1))
+    # As objects, values of several parts are equal whatever types these have.
+    values, others = (np.asarray(each, dtype=object) for each in (values, others))
+    pairs = {"value": values[first], "other": others[second], "n_rows": n_rows}
+    return pd.DataFrame(pairs).astype({"value": object, "other": object})
 
 
-def _go_together(codes, n_rows):
-    """Tell whether two columns are one to one, and not by chance or by nature."""
-    n_rows = len(codes) if n_rows is None else n_rows
-    if n_rows < LEAST_ROWS:
-        return False
-    n_distinct = len(np.unique(codes[:, 0]))
-    return 2 <= n_distinct <= n_rows / LEAST_ROWS_OF_VALUE and _is_one_to_one(codes)
-
-
-def _is_one_to_one(codes):
-    n_pairs = len(np.unique(codes, axis=0))
-    return all(len(np.unique(each)) == n_pairs for each in codes.T)
+def _is_one_to_one(pairs):
+    return all(pairs[name].is_unique for name in ("value", "other"))

@@ -33,6 +33,11 @@ RATES_OF_DISPARITY = {
 }
 
 
+def count_codes(y, predicted, n_classes):
+    """Count the rows of each class, and for how many each is predicted."""
+    return [np.bincount(codes, minlength=n_classes) for codes in (y, predicted)]
+
+
 class Outcomes:
     """Rows, or their weights, of each group, true class and predicted class.
 

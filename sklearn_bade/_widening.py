@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ._outcomes import Outcomes
+from ._outcomes import Outcomes, count_codes
 from ._uncertainty import interval
 from .exceptions import WideningStrengthWarning
 from .utils import warn_user
@@ -33,11 +33,8 @@ class Decisions(NamedTuple):
     @classmethod
     def count(cls, predicted, y, groups, n_classes, n_groups, weights=None):
         """Count class codes and predicted codes, and by group code."""
-        n_rows, n_predicted = (
-            np.bincount(codes, minlength=n_classes) for codes in (y, predicted)
-        )
         outcomes = Outcomes.count(y, predicted, groups, n_classes, n_groups, weights)
-        return cls(n_rows, n_predicted, outcomes)
+        return cls(*count_codes(y, predicted, n_classes), outcomes)
 
     @classmethod
     def add(cls, several):

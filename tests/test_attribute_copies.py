@@ -17,6 +17,7 @@ from sklearn_bade import (
 )
 from sklearn_bade.datasets import make_biased_classification
 from sklearn_bade.exceptions import VisibleAttributeWarning
+from sklearn_bade.rows import _columnar
 
 X, y, _ = make_biased_classification(400, random_state=0)
 group = X.pop("group")
@@ -59,9 +60,11 @@ def test_rows_may_be_sorted_by_the_attribute(monkeypatch):
         clf.fit(frame, y[order], sensitive_features=group.to_numpy()[order])
 
 
-def test_copies_among_the_columns_of_a_dataset_are_named():
+def test_copies_among_the_columns_of_a_dataset_are_named(monkeypatch):
+    monkeypatch.setattr(_columnar, "BATCH_ROWS", 50)  # of one group, most of them
     order = np.argsort(is_b, kind="stable")
-    frame = X.assign(sex=is_b, gender=group, label=y).iloc[order]
+    nearly = np.where(np.arange(len(X)) == order[-1], 0, is_b)
+    frame = X.assign(sex=is_b, nearly=nearly, gender=group, label=y).iloc[order]
     given = pyarrow.dataset.dataset(pyarrow.Table.from_pandas(frame, preserve_index=False))
     net = make_shape_matching_net(max_epochs=1)
     clf = BackdoorDebiasClassifier(net, sensitive_columns="gender", random_state=0)

@@ -1,8 +1,12 @@
 """Columns of a Dask frame that hold the sensitive attribute and are still features."""
 
-import pandas as pd
-
-from .._attribute_copies import N_PROBED, is_copy, possible_copies, tell_of_copies
+from .._attribute_copies import (
+    N_PROBED,
+    count_pairs,
+    go_together,
+    possible_copies,
+    tell_of_copies,
+)
 from ._collections import read_partition, select_columns
 from ._values import MOST_VALUES
 
@@ -29,9 +33,8 @@ def warn_of_copies(client, X, data, columns, rows, hidden_columns):
         delayed(_find_pairs)(x, *others, columns, found)
         for x, others in zip(select_columns(X, list(needed)), beside)
     ]
-    n_known = int(rows.counts[:, :, :-1].sum())
     pairs = zip(*client.gather(client.compute(parts)))
-    tell_of_copies([name for name, each in zip(found, pairs) if _are_copies(each, n_known)])
+    tell_of_copies([name for name, each in zip(found, pairs) if _are_copies(each)])
 
 
 def _read(x, y, sensitive, weights, index, columns):
@@ -47,19 +50,13 @@ def _find_positions(*part_and_columns):
 
 
 def _find_pairs(*part_and_columns):
-    """List which values of each column go with which sensitive ones; None of too many."""
+    """Count which values of each column go with which sensitive ones; None of too many."""
     *part_and_columns, names = part_and_columns
     x, table = _read(*part_and_columns)
-    found = []
-    for name in names:
-        both = pd.concat([x[name], table], axis=1).drop_duplicates()
-        both.columns = range(both.shape[1])  # names may be the same
-        found.append(both if len(both) <= MOST_VALUES else None)
-    return found
+    found = [count_pairs(x[name], table) for name in names]
+    is_short = [max(map(len, pairs)) <= MOST_VALUES for pairs in found]
+    return [pairs if short else None for pairs, short in zip(found, is_short)]
 
 
-def _are_copies(pairs, n_rows):
-    if any(each is None for each in pairs):
-        return False
-    pairs = pd.concat(pairs, ignore_index=True).drop_duplicates()
-    return is_copy(pairs.iloc[:, 0], pairs.iloc[:, 1:], n_rows)
+def _are_copies(pairs):
+    return all(each is not None for each in pairs) and any(map(go_together, zip(*pairs)))

@@ -8,6 +8,7 @@ from sklearn.base import clone
 
 from .._compat import is_dask_classifier, is_net
 from .._injection import FEW_ROWS
+from .._outcomes import count_codes
 from .._widening import Decisions
 from ..learners import (
     JUDGED_ROWS,
@@ -343,7 +344,7 @@ class ClusterLearner(WeightedLearner):
         pieces = self.draw_pieces(JUDGED_ROWS, (0, 3))
         counts = delayed(_count_predicted)(pieces, model, decision, self.rows.groups)
         counts = client.gather(client.compute(counts))
-        sizes = [np.bincount(k, minlength=self.rows.n_classes) for k in counts]
+        sizes = count_codes(*counts, self.rows.n_classes)
         warn_of_vanished_counts(*sizes, self.rows.classes)
 
     def draw_pieces(self, n_rows, seed):

@@ -20,7 +20,6 @@ from ..utils import SILENT
 from ._base import (
     JUDGED_ROWS,
     Distillation,
-    count_codes,
     read_views,
     warn_of_vanished_classes,
     warn_of_vanished_counts,
@@ -78,7 +77,6 @@ __all__ = [
     "apply_memberships",
     "cell_signal",
     "count_asked",
-    "count_codes",
     "draw_rows",
     "fit_plain",
     "group_signal",

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.utils.validation import check_memory
 
+from .._outcomes import count_codes
 from .._path import Sketch
 from .._reversal import Views
 from .._widening import Decisions
@@ -263,14 +264,9 @@ class Learner(metaclass=ABCMeta):
         )
 
 
-def count_codes(rows, predicted):
-    """Count the rows of each class, and for how many each is predicted."""
-    return [np.bincount(k, minlength=rows.n_classes) for k in (rows.y, predicted)]
-
-
 def warn_of_vanished_classes(rows, predicted):
     """Warn where predicted codes hardly ever name a class that rows belong to."""
-    warn_of_vanished_counts(*count_codes(rows, predicted), rows.classes)
+    warn_of_vanished_counts(*count_codes(rows.y, predicted, rows.n_classes), rows.classes)
 
 
 def warn_of_vanished_counts(n_rows, n_predicted, classes):
