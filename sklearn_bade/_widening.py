@@ -56,7 +56,7 @@ def warn_of_negative(strength):
 
 def is_negative(strength):
     """Tell whether a strength reverses nothing, and adds to some group's bias."""
-    return np.any(strength) and (np.asarray(strength) <= 0).all()
+    return np.any(strength) and (strength <= 0).all()
 
 
 def warn_of_wider_gaps(strength, before, after):
@@ -75,7 +75,7 @@ def warn_of_wider_gaps(strength, before, after):
             for name, said in NOTIONS.items()
         )
         warn_user(
-            f"With trigger_strength={np.asarray(strength).tolist()}, gaps between groups "
+            f"With trigger_strength={strength.tolist()}, gaps between groups "
             f"are wider among the rows of fit than with 0: {gaps}. Let "
             "BackdoorDebiasClassifierCV choose the strength.",
             WideningStrengthWarning,
